@@ -1,0 +1,46 @@
+"""Every error this package raises, below one base class; each says what to do about it."""
+
+from __future__ import annotations
+
+
+class HvacHeartbeatError(Exception):
+    """Something went wrong in hvac-heartbeat."""
+
+    def __init__(self, message: str | None = None) -> None:
+        """Take the message, or the first line of the class's docstring."""
+        super().__init__(message or (self.__doc__ or "").split("\n", 1)[0])
+
+
+class SettingsError(HvacHeartbeatError):
+    """The environment variables cannot be used: set the ones that the message names."""
+
+    def __init__(self, message: str, *, variables: tuple[str, ...] = ()) -> None:
+        """Take the message and the variables it speaks of."""
+        super().__init__(message)
+        self.variables = variables
+
+
+class StoreUnavailable(HvacHeartbeatError):  # noqa: N818 - the name that the contract promises to callers
+    """The database could not take the heartbeats; send them again, a replay is harmless.
+
+    `sqlstate` is PostgreSQL's five-character code where the server gave one (PostgreSQL manual, appendix A).
+    The message never holds a host, a user, SQL or a value.
+    """
+
+    def __init__(self, message: str | None = None, *, sqlstate: str | None = None) -> None:
+        """Take the message and the server's code."""
+        super().__init__(message)
+        self.sqlstate = sqlstate
+
+
+class EventRefused(HvacHeartbeatError):  # noqa: N818 - a refusal is an answer to the caller, not a fault of ours
+    """The event as a whole is not one this function takes; nothing of it was written.
+
+    `status` is the HTTP status that says so; `headers` go with it on the HTTP triggers.
+    """
+
+    def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
+        """Take the HTTP status, the message for the caller and the headers of the answer."""
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}

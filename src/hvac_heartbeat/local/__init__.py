@@ -1,0 +1,1 @@
+"""What runs on your own machine: throwaway PostgreSQL servers and sample events."""

