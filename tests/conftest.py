@@ -13,6 +13,7 @@ import psycopg.conninfo
 import pytest
 from psycopg import sql
 
+from hvac_heartbeat.errors import HvacHeartbeatError
 from hvac_heartbeat.local.postgres import PostgresServer
 
 if TYPE_CHECKING:
@@ -105,7 +106,11 @@ def _server() -> TestServer:
 
 def pytest_report_header() -> list[str]:
     """Name the server that the tests will run on."""
-    with psycopg.connect(_server().conninfo) as connection:
+    try:
+        connection = psycopg.connect(_server().conninfo)
+    except (HvacHeartbeatError, psycopg.Error) as failure:
+        pytest.exit(f"No PostgreSQL to test on. {failure}", returncode=1)
+    with connection:
         version = connection.execute("SHOW server_version").fetchone()
         timescale = connection.execute(
             "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
@@ -131,7 +136,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=rank)
     for item in items:
-        if isinstance(item, pytest.Function) and _DATABASE_FIXTURES & set(item.fixturenames):
+        asks_for_one = isinstance(item, pytest.Function) and _DATABASE_FIXTURES & set(item.fixturenames)
+        if asks_for_one or "/tests/database/" in str(item.path):
             item.add_marker(pytest.mark.database)
 
 

@@ -1,0 +1,161 @@
+"""Looks at what a database has, and runs Alembic only for what it lacks.
+
+A database in the field was made by somebody else's migrations, and our role there owns nothing.
+So the decision is taken before Alembic is asked: docs/decisions/0002-adopting-a-schema.md.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg.rows import dict_row
+
+from hvac_heartbeat.errors import HvacHeartbeatError
+
+if TYPE_CHECKING:
+    import psycopg
+
+VERSION_TABLE = "hvac_heartbeat_schema_version"
+OBJECTS = ("device_state", "v_devices_stale")
+
+# to_regclass follows the role's search_path and asks for no right on what it finds
+# (PostgreSQL manual, System Information Functions).
+_LOOK = f"""
+SELECT current_user AS role,
+       current_schema() AS schema,
+       array(SELECT name FROM unnest(%(objects)s::text[]) AS name
+             WHERE to_regclass(name) IS NOT NULL) AS present,
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+       to_regclass('{VERSION_TABLE}') IS NOT NULL AS has_versions,
+       coalesce(has_table_privilege(to_regclass('{VERSION_TABLE}'), 'SELECT'), false) AS may_read,
+       coalesce(has_table_privilege(to_regclass('{VERSION_TABLE}'), 'INSERT, UPDATE'), false) AS may_write
+"""  # noqa: S608 - a constant of ours
+
+
+class SchemaError(HvacHeartbeatError):
+    """The tables cannot be brought to the state the function needs; the message says what to do."""
+
+
+class Outcome(StrEnum):
+    """What `migrate` did."""
+
+    CURRENT = "current"
+    """Everything is there and recorded; nothing was done."""
+    ADOPTED = "adopted"
+    """Everything was there; only that was recorded."""
+    ADOPTED_UNRECORDED = "adopted, unrecorded"
+    """Everything was there, and the role may not record it; nothing was done, nothing is lost."""
+    CREATED = "created"
+    """What was missing was created, and recorded."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a database has, what it lacks, and what `migrate` would therefore do."""
+
+    role: str
+    schema: str | None
+    present: tuple[str, ...]
+    missing: tuple[str, ...]
+    recorded: str | None
+    may_create: bool
+    may_record: bool
+
+    @property
+    def outcome(self) -> Outcome:
+        """What `migrate` will do; raises SchemaError where it cannot."""
+        if not self.missing:
+            if self.recorded == head():
+                return Outcome.CURRENT
+            return Outcome.ADOPTED if self.may_record else Outcome.ADOPTED_UNRECORDED
+        names = " and ".join(self.missing)
+        if self.schema is None:
+            raise SchemaError(
+                f"No schema on the search_path of role {self.role} exists, so there is no place for {names}: "
+                f"create one, or ALTER ROLE {self.role} SET search_path."
+            )
+        if self.recorded == head():
+            raise SchemaError(
+                f"{names} is missing although {VERSION_TABLE} says it was created: somebody dropped it. "
+                "Create it again from the SQL that `hvac-heartbeat migrate --sql` prints."
+            )
+        if not (self.may_create and self.may_record):
+            raise SchemaError(
+                f"{names} is missing, and role {self.role} may not create it in schema {self.schema}: "
+                "have the schema's owner run `hvac-heartbeat migrate`, or the SQL that `--sql` prints."
+            )
+        return Outcome.CREATED
+
+
+def look(connection: psycopg.Connection[Any]) -> Plan:
+    """Find out what is there, through the role's search_path, taking no lock and writing nothing."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(_LOOK, {"objects": list(OBJECTS)}).fetchone() or {}
+        recorded = None
+        if found["may_read"]:
+            row = cursor.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 - a constant
+            recorded = row["version_num"] if row else None
+    return Plan(
+        role=found["role"],
+        schema=found["schema"],
+        present=tuple(found["present"]),
+        missing=tuple(name for name in OBJECTS if name not in found["present"]),
+        recorded=recorded,
+        may_create=found["may_create"],
+        may_record=found["may_read"] and found["may_write"] if found["has_versions"] else found["may_create"],
+    )
+
+
+def migrate(connection: psycopg.Connection[Any]) -> Plan:
+    """Create what is missing, adopt what is there, and return the plan that was followed.
+
+    Takes an open connection and leaves it open, in autocommit mode. All or nothing: one transaction.
+    Raises SchemaError when something is missing that the role may not create.
+    """
+    plan = look(connection)
+    if plan.outcome in (Outcome.CREATED, Outcome.ADOPTED):
+        connection.autocommit = False
+        try:
+            _upgrade(connection)
+        finally:
+            connection.rollback()
+            connection.autocommit = True
+    return plan
+
+
+def script() -> str:
+    """Return the SQL that creates everything in an empty schema, for somebody else to run."""
+    text = io.StringIO()
+    command.upgrade(_config(output_buffer=text), "head", sql=True)
+    return text.getvalue()
+
+
+def head() -> str:
+    """Return the newest revision's identifier."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+
+
+def _upgrade(connection: psycopg.Connection[Any]) -> None:
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: connection,
+        poolclass=sqlalchemy.pool.StaticPool,
+    )
+    with engine.connect() as wrapped:
+        config = _config()
+        config.attributes["connection"] = wrapped
+        command.upgrade(config, "head")
+        wrapped.commit()
+
+
+def _config(output_buffer: io.StringIO | None = None) -> Config:
+    config = Config(output_buffer=output_buffer) if output_buffer else Config()
+    config.set_main_option("script_location", "hvac_heartbeat.schema:migrations")
+    return config
