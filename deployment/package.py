@@ -93,7 +93,9 @@ def copy_sources(root: Path, stage: Path) -> None:
     """Copy the entry point and the package, less what only a developer's machine runs."""
     entry_point, package = root / "lambda_function.py", root / "src" / "hvac_heartbeat"
     if not entry_point.is_file() or not package.is_dir():
-        message = f"{root} holds no lambda_function.py and src/hvac_heartbeat: run this from a checkout of the repository"
+        message = (
+            f"{root} holds no lambda_function.py and src/hvac_heartbeat: run this from a checkout of the repository"
+        )
         raise PackageError(message)
     shutil.copyfile(entry_point, stage / entry_point.name)
     for path in sorted(package.rglob("*")):

@@ -20,7 +20,7 @@ class SettingsError(HvacHeartbeatError):
         self.variables = variables
 
 
-class StoreUnavailable(HvacHeartbeatError):  # noqa: N818 - the name that the contract promises to callers
+class StoreUnavailable(HvacHeartbeatError):
     """The database could not take the heartbeats; send them again, a replay is harmless.
 
     `sqlstate` is PostgreSQL's five-character code where the server gave one (PostgreSQL manual, appendix A).
@@ -33,7 +33,7 @@ class StoreUnavailable(HvacHeartbeatError):  # noqa: N818 - the name that the co
         self.sqlstate = sqlstate
 
 
-class EventRefused(HvacHeartbeatError):  # noqa: N818 - a refusal is an answer to the caller, not a fault of ours
+class EventRefused(HvacHeartbeatError):
     """The event as a whole is not one this function takes; nothing of it was written.
 
     `status` is the HTTP status that says so; `headers` go with it on the HTTP triggers.

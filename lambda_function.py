@@ -1,0 +1,5 @@
+"""Lambda's entry point; run as a script it plays the two sample events against the database that DB_* names."""
+
+from hvac_heartbeat.aws.handler import lambda_handler
+
+__all__ = ["lambda_handler"]

@@ -1,0 +1,1 @@
+"""AWS Lambda, nothing else: the handler, its triggers and what they answer."""

@@ -1,0 +1,92 @@
+"""The answer that the mission names: `statusCode` and a JSON `body`, for direct calls and HTTP."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hvac_heartbeat.ingest import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hvac_heartbeat.errors import EventRefused
+    from hvac_heartbeat.heartbeat import Complaint
+
+ECHO_LIMIT = 64
+COMPLAINT_LIMIT = 1_000
+ID_BYTES_LIMIT = 400_000  # of device ids as the body quotes them; the body is quoted once more inside the answer
+
+_encode = msgspec.json.Encoder().encode
+
+
+def echo(value: object) -> object:
+    """Cut a value that came from outside to 64 characters, and to characters that can be encoded."""
+    if value is None or isinstance(value, bool | float):
+        return value if value == value else None  # noqa: PLR0124 - NaN is no JSON
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else "(an integer of more than 64 bits)"
+    if not isinstance(value, str):
+        return f"({type(value).__name__})"
+    return value[:ECHO_LIMIT].encode("utf-8", "backslashreplace").decode()[:ECHO_LIMIT]
+
+
+def accepted(outcome: Outcome) -> dict[str, Any]:
+    """Phrase an outcome in which nothing failed: 200, 207 or 400."""
+    updated = outcome.devices(Verdict.UPDATED)
+    outdated = outcome.devices(Verdict.OUTDATED)
+    body: dict[str, Any] = {
+        "message": f"Heartbeat updated for {len(updated)} device(s)",
+        **_ids("updated_devices", updated),
+        "timestamp": _now(),
+    }
+    if outdated:
+        body |= _ids("outdated_devices", outdated)
+    body |= _complaints("rejected", outcome.rejected) | _complaints("ignored_fields", outcome.ignored)
+    status = 200
+    if outcome.rejected:
+        status = 207 if updated or outdated else 400
+    if status == 400:  # noqa: PLR2004 - an HTTP status is best read as a number
+        body["message"] = "No heartbeat could be accepted"
+    return answer(status, body)
+
+
+def refused(refusal: EventRefused) -> dict[str, Any]:
+    """Phrase an event that was not taken at all."""
+    return answer(
+        refusal.status,
+        {"message": str(refusal), "updated_devices": [], "timestamp": _now()},
+    )
+
+
+def answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
+    """Put a status and a body into the form that API Gateway and the mission share."""
+    return {"statusCode": status, "body": _encode(body).decode()}
+
+
+def _ids(key: str, device_ids: Sequence[str]) -> dict[str, Any]:
+    cut = [device_id[:ECHO_LIMIT] for device_id in device_ids]
+    if len(_encode(cut)) <= ID_BYTES_LIMIT:
+        return {key: cut}
+    shown, size = 0, 0
+    while size <= ID_BYTES_LIMIT:
+        size += len(_encode(cut[shown])) + 1
+        shown += 1
+    return {key: cut[: shown - 1], f"{key}_count": len(cut)}
+
+
+def _complaints(key: str, complaints: Sequence[Complaint]) -> dict[str, Any]:
+    if not complaints:
+        return {}
+    entries = [
+        {"index": found.index, "device_id": echo(found.device_id), "field": found.field, "reason": found.reason}
+        for found in complaints[:COMPLAINT_LIMIT]
+    ]
+    counted = {} if len(complaints) <= COMPLAINT_LIMIT else {f"{key}_count": len(complaints)}
+    return {key: entries} | counted
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,157 @@
+"""One reader per field of a heartbeat: the value as PostgreSQL takes it, or the reason why it cannot be used.
+
+This is the exact rule book (design contract, section 1) and the slow path: `heartbeat.read_all` lets a clean batch
+pass without it. Every reader takes one decoded JSON value and raises `Unusable`; none of them raises anything else,
+whatever the value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+
+ID_LIMIT = 256
+VERSION_LIMIT = 128
+INT4_MAX = 2**31 - 1
+STATUSES = ("ready", "degraded", "error")
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_ISO_8601 = re.compile(r"\d{4}-?(\d\d|W\d)[0-9-]*([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?", re.ASCII | re.IGNORECASE)
+_TEXT_NUMBER_LIMIT = 64
+_MILLISECONDS_FROM = 10**11  # as seconds that would be the year 5138; as milliseconds it is 1973
+
+
+class Unusable(Exception):
+    """A value that its field cannot take; the message is the reason, to be read after the field's name."""
+
+
+def identity(value: object) -> str:
+    """Read `device_id` or `site_id`: 1 to 256 characters after trimming, or an integer of up to 64 bits."""
+    if value is None:
+        raise Unusable("is missing")
+    if isinstance(value, bool):
+        raise Unusable("is a boolean, not a string")
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise Unusable("is an integer of more than 64 bits")
+        return str(value)
+    if not isinstance(value, str):
+        raise Unusable(f"is {_kind(value)}, not a string")
+    text = value.strip()
+    if not text:
+        raise Unusable("is blank")
+    return _clean(text, ID_LIMIT)
+
+
+def status(value: object) -> str:
+    """Read `status`: what the device says of itself."""
+    if value not in STATUSES or not isinstance(value, str):
+        raise Unusable("is not one of ready, degraded, error")
+    return value
+
+
+def agent_version(value: object) -> str:
+    """Read `agent_version`: up to 128 characters."""
+    if not isinstance(value, str):
+        raise Unusable(f"is {_kind(value)}, not a string")
+    return _clean(value, VERSION_LIMIT)
+
+
+def amount(value: object) -> float:
+    """Read `cpu_pct` (percent) or `disk_free_gb` (gigabytes): a finite number of at least 0, or its decimal text."""
+    number = _number(value)
+    try:
+        real = float(number)
+    except OverflowError:
+        real = math.inf
+    if not math.isfinite(real):
+        raise Unusable("is not a finite number")
+    if real < 0:
+        raise Unusable("is below 0")
+    return real
+
+
+def count(value: object) -> int:
+    """Read `queue_depth`: an integer from 0 to 2^31 - 1, its decimal text, or a float without a fraction."""
+    return _integer(value, 0)
+
+
+def interval(value: object) -> int:
+    """Read `poll_interval_s` (seconds): an integer from 1 to 2^31 - 1, written as for `queue_depth`."""
+    return _integer(value, 1)
+
+
+def past_moment(value: object, arrival: datetime) -> datetime:
+    """Read `last_upload_ts`: a moment that is not more than five minutes after `arrival`."""
+    read = moment(value)
+    if read > arrival + CLOCK_TOLERANCE:
+        raise Unusable("is more than 5 minutes after the heartbeat's arrival")
+    return read
+
+
+def moment(value: object) -> datetime:
+    """Read a time: ISO 8601 (no offset means UTC), epoch seconds, or epoch milliseconds (from 10^11 on)."""
+    try:
+        if isinstance(value, str):
+            return _iso_moment(value.strip())
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise Unusable(f"is {_kind(value)}, not a time")
+        if not math.isfinite(value):
+            raise Unusable("is not a finite number")
+        seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
+        return _EPOCH + timedelta(seconds=seconds)
+    except (ValueError, OverflowError) as error:
+        raise Unusable("is not a time between the years 1 and 9999") from error
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _iso_moment(text: str) -> datetime:
+    if not _ISO_8601.fullmatch(text):
+        raise Unusable("is not a time in ISO 8601")
+    read = datetime.fromisoformat(text.upper())
+    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+
+
+def _integer(value: object, least: int) -> int:
+    number = _number(value)
+    if isinstance(number, float):
+        if not number.is_integer():
+            raise Unusable("is not an integer")
+        number = int(number)
+    if not least <= number <= INT4_MAX:
+        raise Unusable(f"is outside {least} to {INT4_MAX}")
+    return number
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > _TEXT_NUMBER_LIMIT or not _DECIMAL.fullmatch(text):
+            raise Unusable("is text that is not a decimal number")
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unusable(f"is {_kind(value)}, not a number")
+    return value
+
+
+def _clean(text: str, limit: int) -> str:
+    if len(text) > limit:
+        raise Unusable(f"is longer than {limit} characters")
+    if _CONTROL_CHARACTER.search(text):
+        raise Unusable("holds a control character")
+    if _LONE_SURROGATE.search(text):
+        raise Unusable("holds a lone surrogate, which is no character")
+    return text
+
+
+_KINDS = {type(None): "null", bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
+
+
+def _kind(value: object) -> str:
+    return _KINDS.get(type(value), "a number" if isinstance(value, int | float) else "of no JSON type")

@@ -1,0 +1,171 @@
+"""What one heartbeat is: its fields, how it is read from decoded JSON, and how two of one device become one."""
+
+from __future__ import annotations
+
+from copy import copy
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from hvac_heartbeat import fields
+from hvac_heartbeat.fields import CLOCK_TOLERANCE, ID_LIMIT, INT4_MAX, VERSION_LIMIT, Unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+_Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
+_Amount = Annotated[float, Meta(ge=0, le=1.7976931348623157e308)]
+
+
+class Heartbeat(msgspec.Struct, gc=False):
+    """One device's proof of life, every value as PostgreSQL takes it.
+
+    `None` means that the device did not say. `received_at` is the envelope's clock (aware); `None` means that there
+    was none and the database's now() counts. The constraints are what `msgspec.convert` can check in C; the rest of
+    the rules is in `fields`.
+    """
+
+    device_id: _Id
+    site_id: _Id
+    status: Literal["ready", "degraded", "error"] | None = None
+    agent_version: Annotated[str, Meta(max_length=VERSION_LIMIT)] | None = None
+    cpu_pct: _Amount | None = None
+    disk_free_gb: _Amount | None = None
+    queue_depth: Annotated[int, Meta(ge=0, le=INT4_MAX)] | None = None
+    poll_interval_s: Annotated[int, Meta(ge=1, le=INT4_MAX)] | None = None
+    last_upload_ts: Annotated[datetime, Meta(tz=True)] | None = None
+    received_at: datetime | None = None  # set from the envelope, whatever the payload says
+
+
+class Complaint(msgspec.Struct, frozen=True):
+    """One field that could not be taken, and why. `index` counts the heartbeats of the event from 0."""
+
+    index: int
+    device_id: object
+    field: str
+    reason: str
+
+
+class HeartbeatRejected(Exception):
+    """A heartbeat without a usable identity; it can never be written."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        """Take the field's name and the reason, to be read one after the other."""
+        super().__init__(f"{field} {reason}")
+        self.field = field
+        self.reason = reason
+
+
+_OPTIONAL: dict[str, Callable[[object], object]] = {
+    "status": fields.status,
+    "agent_version": fields.agent_version,
+    "cpu_pct": fields.amount,
+    "disk_free_gb": fields.amount,
+    "queue_depth": fields.count,
+    "poll_interval_s": fields.interval,
+}
+_MERGED = (*_OPTIONAL, "last_upload_ts")
+
+
+def read_all(bodies: Sequence[object], arrivals: Sequence[datetime | None]) -> list[Heartbeat] | None:
+    """Read a batch in which nothing is amiss, in C; None when any heartbeat needs the exact rules of `read`."""
+    try:
+        heartbeats = msgspec.convert(bodies, list[Heartbeat])
+    except msgspec.ValidationError:
+        return None
+    limit = floor = None
+    texts: list[str] = []
+    for heartbeat, arrival in zip(heartbeats, arrivals, strict=True):
+        heartbeat.received_at = arrival
+        texts += (heartbeat.device_id, heartbeat.site_id, heartbeat.agent_version or "")
+        if heartbeat.last_upload_ts is not None:
+            if limit is None or floor is None:
+                earliest = min((a for a in arrivals if a is not None), default=None)
+                now = datetime.now(UTC)
+                limit = (now if earliest is None else min(earliest, now)) + CLOCK_TOLERANCE
+                floor = _YEAR_2
+            if not floor < heartbeat.last_upload_ts <= limit:
+                return None
+    joined = "".join(texts)
+    # Every control character and every surrogate is unprintable, and of white space only " " is printable.
+    return heartbeats if joined.isprintable() and " " not in joined else None
+
+
+_YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
+
+
+def read(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[tuple[str, str]]]:
+    """Read one heartbeat by the exact rules; the second part lists the ignored fields with their reasons.
+
+    Raises:
+        HeartbeatRejected: when it is no object, or its `device_id` or `site_id` cannot be taken.
+    """
+    if not isinstance(body, dict):
+        raise HeartbeatRejected("heartbeat", "is not a JSON object")
+    heartbeat = Heartbeat(_identity(body, "device_id"), _identity(body, "site_id"), received_at=arrival)
+    ignored: list[tuple[str, str]] = []
+    for field, reader in _OPTIONAL.items():
+        value = body.get(field)
+        if value is not None:
+            try:
+                setattr(heartbeat, field, reader(value))
+            except Unusable as unusable:
+                ignored.append((field, str(unusable)))
+    upload = body.get("last_upload_ts")
+    if upload is not None:
+        try:
+            heartbeat.last_upload_ts = fields.past_moment(upload, arrival or datetime.now(UTC))
+        except Unusable as unusable:
+            ignored.append(("last_upload_ts", str(unusable)))
+    return heartbeat, ignored
+
+
+def _identity(body: dict[str, object], field: str) -> str:
+    try:
+        return fields.identity(body.get(field))
+    except Unusable as unusable:
+        raise HeartbeatRejected(field, str(unusable)) from unusable
+
+
+def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
+    """Make one heartbeat a device, ordered by device id.
+
+    Those of one device are merged in order of arrival, the later in the batch winning where times are equal; a field
+    that the newer one does not mention keeps what the older one said. `site_id` and the time are the newest one's.
+    No time counts as the latest, because it will be the database's now(). Ordered by code point, which is the one
+    order that all writers share: concurrent batches lock rows in the same order and cannot deadlock.
+    """
+    by_device: dict[str, Heartbeat | list[Heartbeat]] = {}
+    for heartbeat in heartbeats:
+        known = by_device.setdefault(heartbeat.device_id, heartbeat)
+        if isinstance(known, list):
+            known.append(heartbeat)
+        elif known is not heartbeat:
+            by_device[heartbeat.device_id] = [known, heartbeat]
+    return [
+        _merge_one_device(found) if isinstance(found, list) else found
+        for _, found in sorted(by_device.items(), key=_device_id)
+    ]
+
+
+def _device_id(item: tuple[str, object]) -> str:
+    return item[0]
+
+
+def _merge_one_device(heartbeats: list[Heartbeat]) -> Heartbeat:
+    oldest, *newer = sorted(heartbeats, key=_arrival)
+    merged = copy(oldest)
+    for heartbeat in newer:
+        merged.site_id = heartbeat.site_id
+        merged.received_at = heartbeat.received_at
+        for field in _MERGED:
+            said = getattr(heartbeat, field)
+            if said is not None:
+                setattr(merged, field, said)
+    return merged
+
+
+def _arrival(heartbeat: Heartbeat) -> tuple[bool, datetime]:
+    return heartbeat.received_at is None, heartbeat.received_at or _YEAR_2

@@ -1,0 +1,1 @@
+"""PostgreSQL, nothing else: the statements, the connection and the table `device_state`."""

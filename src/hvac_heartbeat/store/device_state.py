@@ -1,0 +1,86 @@
+"""The table `device_state`: heartbeats in, verdicts out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.ingest import Written
+from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, pack_column
+from hvac_heartbeat.store.connection import Database, Packed, StatementRefused
+from hvac_heartbeat.store.queries import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hvac_heartbeat.heartbeat import Heartbeat
+
+# The order of the parameters of `heartbeats` in queries.sql.
+_COLUMNS = (
+    ("device_id", TEXT),
+    ("site_id", TEXT),
+    ("received_at", TIMESTAMPTZ),
+    ("status", TEXT),
+    ("agent_version", TEXT),
+    ("cpu_pct", FLOAT8),
+    ("disk_free_gb", FLOAT8),
+    ("queue_depth", INT4),
+    ("poll_interval_s", INT4),
+    ("last_upload_ts", TIMESTAMPTZ),
+)
+
+
+class DeviceState:
+    """Implements `ingest.Store` with one statement a batch."""
+
+    def __init__(self, database: Database) -> None:
+        """Take the container's database."""
+        self._database = database
+        self._upsert = queries()["upsert"].format(heartbeats=queries()["heartbeats"])
+
+    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
+        """Write the batch in one round trip; where the database refuses a row, find it and write the others.
+
+        Raises:
+            StoreUnavailable: when none of them could be written and all are worth a retry.
+        """
+        try:
+            return self._write_once(heartbeats, deadline)
+        except StatementRefused as refused:
+            if len(heartbeats) == 1:
+                return Written(rejected={heartbeats[0].device_id: _reason(refused)})
+        return self._write_in_halves(heartbeats, deadline)
+
+    def _write_once(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
+        rows = self._database.run(self._upsert, _parameters(heartbeats), deadline)
+        if len(rows) == len(heartbeats):
+            return Written()
+        updated = {device_id for (device_id,) in rows}
+        return Written(outdated=frozenset(h.device_id for h in heartbeats if h.device_id not in updated))
+
+    def _write_in_halves(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
+        middle = len(heartbeats) // 2
+        parts = []
+        for part in (heartbeats[:middle], heartbeats[middle:]):
+            try:
+                parts.append(self.write(part, deadline))
+            except StoreUnavailable as failure:
+                parts.append(Written(failed=frozenset(h.device_id for h in part), failure=failure))
+        first, second = parts
+        return Written(
+            outdated=first.outdated | second.outdated,
+            rejected={**first.rejected, **second.rejected},
+            failed=first.failed | second.failed,
+            failure=first.failure or second.failure,
+        )
+
+
+def _parameters(heartbeats: Sequence[Heartbeat]) -> list[Packed | None]:
+    packed = (pack_column(oid, [getattr(h, name) for h in heartbeats]) for name, oid in _COLUMNS)
+    return [None if column is None else Packed(column) for column in packed]
+
+
+def _reason(refused: StatementRefused) -> tuple[str, str]:
+    if refused.constraint is not None:
+        return refused.column or "heartbeat", f"violates the database's constraint {refused.constraint}"
+    return refused.column or "heartbeat", f"is refused by the database (SQLSTATE {refused.sqlstate})"

@@ -1,0 +1,39 @@
+-- Every statement this function sends. Parameters are PostgreSQL's own: $1, $2, ...
+-- Table names carry no schema: the role's search_path decides.
+
+-- name: heartbeats
+-- The batch as rows, one binary array per column (docs/decisions/0002). Its order is the order of the arrays: unnest in
+-- the select list yields them in lockstep, and a shorter or null array is filled up with nulls.
+    SELECT unnest($1::text[])         AS device_id,
+           unnest($2::text[])         AS site_id,
+           unnest($3::timestamptz[])  AS received_at,
+           unnest($4::text[])         AS status,
+           unnest($5::text[])         AS agent_version,
+           unnest($6::float8[])       AS cpu_pct,
+           unnest($7::float8[])       AS disk_free_gb,
+           unnest($8::int[])          AS queue_depth,
+           unnest($9::int[])          AS poll_interval_s,
+           unnest($10::timestamptz[]) AS last_upload_ts
+
+-- name: upsert
+-- Writes the rows of {heartbeats}; answers the devices that were written, the others were outdated.
+INSERT INTO device_state AS stored
+       (device_id, site_id, last_seen_ts, status, agent_version, cpu_pct, disk_free_gb,
+        queue_depth, poll_interval_s, last_upload_ts, updated_at)
+SELECT device_id, site_id, least(received_at, now()), status, agent_version, cpu_pct, disk_free_gb,
+       queue_depth, poll_interval_s, last_upload_ts, now()
+  FROM ({heartbeats}) AS heartbeat
+    ON CONFLICT (device_id) DO UPDATE
+   SET site_id         = excluded.site_id,
+       last_seen_ts    = excluded.last_seen_ts,
+       status          = coalesce(excluded.status,          stored.status),
+       agent_version   = coalesce(excluded.agent_version,   stored.agent_version),
+       cpu_pct         = coalesce(excluded.cpu_pct,         stored.cpu_pct),
+       disk_free_gb    = coalesce(excluded.disk_free_gb,    stored.disk_free_gb),
+       queue_depth     = coalesce(excluded.queue_depth,     stored.queue_depth),
+       poll_interval_s = coalesce(excluded.poll_interval_s, stored.poll_interval_s),
+       last_upload_ts  = coalesce(excluded.last_upload_ts,  stored.last_upload_ts),
+       updated_at      = excluded.updated_at
+ WHERE excluded.last_seen_ts >= stored.last_seen_ts
+    OR stored.last_seen_ts > now() + interval '5 minutes'
+RETURNING device_id

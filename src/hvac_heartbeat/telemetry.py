@@ -1,0 +1,42 @@
+"""JSON log lines; the one of the invocation doubles as a CloudWatch embedded metric record.
+
+Format: "Specification: Embedded metric format", Amazon CloudWatch User Guide. No line holds a body or a secret, and no
+dimension holds a device.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAMESPACE = "HvacHeartbeat"
+REJECTION_LINES = 20
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def log(level: str, message: str, **details: Any) -> None:
+    """Write one JSON line to standard output, where Lambda collects it."""
+    sys.stdout.write(_encode({"level": level, "message": message, **details}).decode() + "\n")
+
+
+def metrics(counts: Mapping[str, int], milliseconds: Mapping[str, float], trigger: str, **details: Any) -> None:
+    """Write one embedded metric record with the dimension `trigger`; `details` are searchable, not metrics."""
+    declared = [{"Name": name, "Unit": "Count"} for name in counts]
+    declared += [{"Name": name, "Unit": "Milliseconds"} for name in milliseconds]
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["trigger"]], "Metrics": declared}
+    log(
+        "INFO",
+        "invocation",
+        _aws={"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+        trigger=trigger,
+        **counts,
+        **{name: round(value, 3) for name, value in milliseconds.items()},
+        **details,
+    )
