@@ -42,7 +42,7 @@ _cold = True
 
 def reset() -> None:
     """Forget the container's connection and settings, as a new execution environment would."""
-    global _container, _cold  # noqa: PLW0603 - Lambda's way of keeping state between invocations
+    global _container, _cold
     if _container is not None:
         _container.database.close()
     _container, _cold = None, True
@@ -92,7 +92,6 @@ def _deadline(context: object) -> float:
 
 
 def _log(
-    container: Container,
     trigger: Trigger,
     outcome: Outcome,
     refusal: EventRefused | None,
