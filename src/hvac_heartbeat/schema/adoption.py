@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import psycopg
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
@@ -18,9 +19,6 @@ from alembic.script import ScriptDirectory
 from psycopg.rows import dict_row
 
 from hvac_heartbeat.errors import HvacHeartbeatError
-
-if TYPE_CHECKING:
-    import psycopg
 
 VERSION_TABLE = "hvac_heartbeat_schema_version"
 OBJECTS = ("device_state", "v_devices_stale")
@@ -96,7 +94,7 @@ class Plan:
 
 def look(connection: psycopg.Connection[Any]) -> Plan:
     """Find out what is there, through the role's search_path, taking no lock and writing nothing."""
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with psycopg.Cursor(connection, row_factory=dict_row) as cursor:
         found = cursor.execute(_LOOK, {"objects": list(OBJECTS)}).fetchone() or {}
         recorded = None
         if found["may_read"]:
@@ -121,12 +119,13 @@ def migrate(connection: psycopg.Connection[Any]) -> Plan:
     """
     plan = look(connection)
     if plan.outcome in (Outcome.CREATED, Outcome.ADOPTED):
+        cursors, connection.cursor_factory = connection.cursor_factory, psycopg.Cursor  # SQLAlchemy's placeholders
         connection.autocommit = False
         try:
             _upgrade(connection)
         finally:
             connection.rollback()
-            connection.autocommit = True
+            connection.autocommit, connection.cursor_factory = True, cursors
     return plan
 
 

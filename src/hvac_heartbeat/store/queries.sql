@@ -37,3 +37,20 @@ SELECT device_id, site_id, least(received_at, now()), status, agent_version, cpu
  WHERE excluded.last_seen_ts >= stored.last_seen_ts
     OR stored.last_seen_ts > now() + interval '5 minutes'
 RETURNING device_id
+
+-- name: newest_devices
+-- The devices seen last, $1 of them at most, for a person to look at.
+SELECT device_id, site_id, status, last_seen_ts, agent_version, cpu_pct, disk_free_gb,
+       queue_depth, poll_interval_s, last_upload_ts
+  FROM device_state
+ ORDER BY last_seen_ts DESC, device_id
+ LIMIT $1
+
+-- name: stale_devices
+-- The stale devices, silent for longest first: of one site ($1) or of all, silent for more than $2 seconds or at all.
+SELECT device_id, site_id, last_seen_ts, age
+  FROM v_devices_stale
+ WHERE ($1::text IS NULL OR site_id = $1)
+   AND ($2::float8 IS NULL OR age > make_interval(secs => $2))
+ ORDER BY age DESC, device_id
+ LIMIT $3

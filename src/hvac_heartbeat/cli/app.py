@@ -1,0 +1,60 @@
+"""The command's entry point: its subcommands, its version, and one line for every error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from hvac_heartbeat.cli import migrate, run, send, stale
+from hvac_heartbeat.cli.output import errors
+from hvac_heartbeat.cli.refusals import CallRefused
+from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
+
+EPILOG = "Exit codes: 0 done; 1 something was refused or failed; 2 the call or the settings are wrong."
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog=EPILOG,
+    help="Keeps the heartbeats of an HVAC fleet in PostgreSQL or TimescaleDB. The database is the one that "
+    "DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD name.",
+)
+app.command(epilog=EPILOG)(run.run)
+app.command(epilog=EPILOG)(migrate.migrate)
+app.command(epilog=EPILOG)(send.send)
+app.command(epilog=EPILOG)(stale.stale)
+
+
+def main() -> None:
+    """Run the command; an error that is ours ends in one line on standard error, never in a traceback."""
+    try:
+        app()
+    except HvacHeartbeatError as error:
+        errors.print("[red]error:[/]", Text(str(error)), soft_wrap=True)
+        sys.exit(2 if isinstance(error, SettingsError | CallRefused) else 1)
+    except BrokenPipeError:
+        # The reader went away (`| head`). Python would complain once more while it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hvac-heartbeat {version('hvac-heartbeat')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that belong to no subcommand."""

@@ -1,0 +1,60 @@
+"""The command's own look at a database: connect as the function does, and say in one line what went wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from hvac_heartbeat.cli.refusals import DatabaseRefused, advice
+from hvac_heartbeat.store.connection import connect
+from hvac_heartbeat.store.queries import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hvac_heartbeat.settings import Settings
+
+
+def place(settings: Settings) -> str:
+    """Name the database for a person: what, where, as whom."""
+    where = settings.host if settings.host.startswith("/") else f"{settings.host}:{settings.port}"
+    return f"{settings.name} on {where} as {settings.user}"
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether every host that DB_HOST names is this machine: a socket, localhost or a loopback address."""
+    return all(_is_local(one.strip()) for one in host.split(","))
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
+    """Open a connection; what the driver raises inside becomes one line that says what to do."""
+    try:
+        with connect(settings) as connection:
+            yield connection
+    except psycopg.Error as error:
+        said = str(error).strip().splitlines()
+        known = advice(error.sqlstate)
+        reason = f"{known} ({said[0]})" if known and said else (said[-1] if said else type(error).__name__)
+        failed = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+        start = "cannot connect to" if failed else "refused by"
+        raise DatabaseRefused(f"{start} {place(settings)}: {reason}") from error
+
+
+def rows(connection: psycopg.Connection[Any], query: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
+    """Run a statement of queries.sql and return its rows by column name."""
+    with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
+        return cursor.execute(queries()[query].encode(), parameters).fetchall()
+
+
+def _is_local(host: str) -> bool:
+    if host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,95 @@
+"""How the command shows things: tables that fit a terminal of 80 columns, answers as readable JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+# The table's columns under the names that a person reads, so that eleven of them fit side by side.
+HEADINGS = {
+    "device_id": "device",
+    "site_id": "site",
+    "status": "status",
+    "last_seen_ts": "last seen",
+    "age": "silent for",
+    "agent_version": "agent",
+    "cpu_pct": "CPU %",
+    "disk_free_gb": "disk GB",
+    "queue_depth": "queue",
+    "poll_interval_s": "poll s",
+    "last_upload_ts": "last upload",
+}
+STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], *, always: Sequence[str]) -> Table:
+    """Return a table of rows; a column that no row says anything in is left out, unless it is in `always`."""
+    shown = [name for name in HEADINGS if name in always or any(row.get(name) is not None for row in rows)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in shown:
+        numeric = name in ("cpu_pct", "disk_free_gb", "queue_depth", "poll_interval_s", "age")
+        table.add_column(HEADINGS[name], justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(name, row.get(name)) for name in shown))
+    return table
+
+
+def cell(name: str, value: object) -> Text:
+    """Phrase one value; what a device sent is shown as text, never as markup."""
+    if value is None:
+        return Text("-", style="dim")
+    if isinstance(value, datetime):
+        return Text(moment(value))
+    if isinstance(value, timedelta):
+        return Text(duration(value))
+    if isinstance(value, float):
+        return Text(f"{value:g}")
+    return Text(str(value), style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
+
+
+def moment(value: datetime, *, now: datetime | None = None) -> str:
+    """Phrase a time in UTC; the day is left out when it is today."""
+    value, now = value.astimezone(UTC), now or datetime.now(UTC)
+    return f"{value:%H:%M:%SZ}" if value.date() == now.date() else f"{value:%Y-%m-%d %H:%M}Z"
+
+
+def duration(value: timedelta) -> str:
+    """Phrase a length of time by its two largest units: `3 d 4 h`, `5 min 2 s`."""
+    seconds = int(value.total_seconds())
+    parts = []
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def answer_text(answer: object, *, raw: bool = False) -> str:
+    """Return an answer as JSON: its body decoded, one key to a line, or `raw`, as Lambda returns it."""
+    if raw:
+        return json.dumps(answer, ensure_ascii=False)
+    if isinstance(answer, dict) and isinstance(answer.get("body"), str):
+        body = json.loads(answer["body"]) if answer["body"] else None
+        answer = answer | {"body": body}
+        lines = [f"  {json.dumps(key)}: {_nested(value)}" for key, value in answer.items()]
+        return "{\n" + ",\n".join(lines) + "\n}"
+    return json.dumps(answer, ensure_ascii=False)
+
+
+def _nested(value: object) -> str:
+    if not isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    lines = [f"    {json.dumps(key)}: {json.dumps(inner, ensure_ascii=False)}" for key, inner in value.items()]
+    return "{\n" + ",\n".join(lines) + "\n  }"

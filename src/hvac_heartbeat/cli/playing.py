@@ -1,0 +1,40 @@
+"""Sends events through the function's own handler, as Lambda would, and keeps its log lines apart."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from typing import Any
+
+from hvac_heartbeat.aws.handler import lambda_handler
+from hvac_heartbeat.cli.refusals import CallRefused, DatabaseRefused, advice
+from hvac_heartbeat.errors import StoreUnavailable
+
+
+def play(event: object) -> tuple[object, str]:
+    """Return the handler's answer and the log lines it wrote; raises DatabaseRefused when nothing was written."""
+    log = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(log):
+            answer = lambda_handler(event, None)
+    except StoreUnavailable as failure:
+        known = advice(failure.sqlstate)
+        raise DatabaseRefused(f"nothing was written: {known or failure}") from failure
+    return answer, log.getvalue()
+
+
+def is_good(answer: object) -> bool:
+    """Tell whether everything in the event was taken, from an answer of any trigger's form."""
+    if not isinstance(answer, dict):
+        return True
+    status: Any = answer.get("statusCode", 200)
+    return status == 200 and not answer.get("batchItemFailures")  # noqa: PLR2004 - an HTTP status
+
+
+def read_event(text: str, source: str) -> Any:
+    """Decode an event as Lambda's runtime does, which takes NaN too."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CallRefused(f"{source} is not JSON: {error}") from error

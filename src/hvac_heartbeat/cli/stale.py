@@ -1,0 +1,66 @@
+"""`hvac-heartbeat stale`: the devices that v_devices_stale lists."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hvac_heartbeat.cli.database import opened, rows
+from hvac_heartbeat.cli.output import console, rows_table
+from hvac_heartbeat.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COLUMNS = ("device_id", "site_id", "last_seen_ts", "age")
+_UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+_LENGTH = re.compile(r"(?P<count>\d+(\.\d+)?)\s*(?P<unit>s|min|m|h|d)?")
+
+
+def seconds(text: str) -> float:
+    """Read a length of time such as 90, 90s, 5m, 2h or 1d; raises typer.BadParameter."""
+    found = _LENGTH.fullmatch(text.strip().lower())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no length of time: write 90s, 5m, 2h or 1d")
+    return float(found["count"]) * _UNITS_S[found["unit"] or ""]
+
+
+def stale(
+    *,
+    site: Annotated[str | None, typer.Option(help="Only devices of this site.")] = None,
+    older_than: Annotated[
+        float | None,
+        typer.Option(parser=seconds, metavar="LENGTH", help="Only devices silent for longer: 90s, 5m, 2h, 1d."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, silent for longest first.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list; age_s is in seconds.")] = False,
+) -> None:
+    """List the devices that v_devices_stale calls stale, silent for longest first."""
+    settings = Settings.from_environment(os.environ)
+    with opened(settings) as connection:
+        found = rows(connection, "stale_devices", (site, older_than, limit))
+    if as_json:
+        typer.echo(json.dumps([_plain(row) for row in found], ensure_ascii=False, indent=2))
+    else:
+        show_stale(found)
+
+
+def show_stale(found: Sequence[dict[str, Any]]) -> None:
+    """Print stale devices as a table, or that there are none."""
+    if found:
+        console.print(rows_table(found, always=COLUMNS))
+    else:
+        console.print("No device is stale.")
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "device_id": row["device_id"],
+        "site_id": row["site_id"],
+        "last_seen_ts": row["last_seen_ts"].isoformat(),
+        "age_s": round(row["age"].total_seconds(), 3),
+    }
