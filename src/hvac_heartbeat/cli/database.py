@@ -37,12 +37,7 @@ def opened(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
         with connect(settings) as connection:
             yield connection
     except psycopg.Error as error:
-        said = str(error).strip().splitlines()
-        known = advice(error.sqlstate)
-        reason = f"{known} ({said[0]})" if known and said else (said[-1] if said else type(error).__name__)
-        failed = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
-        start = "cannot connect to" if failed else "refused by"
-        raise DatabaseRefused(f"{start} {place(settings)}: {reason}") from error
+        raise _refused(error, settings) from error
 
 
 def rows(connection: psycopg.Connection[Any], query: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
@@ -58,3 +53,11 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _refused(error: psycopg.Error, settings: Settings) -> DatabaseRefused:
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+        return DatabaseRefused(f"no connection to {place(settings)}; check the DB_* variables ({said})")
+    known = advice(error.sqlstate)
+    return DatabaseRefused(f"{place(settings)}: {f'{known} ({said})' if known else said}")

@@ -56,7 +56,9 @@ def cell(name: str, value: object) -> Text:
         return Text(duration(value))
     if isinstance(value, float):
         return Text(f"{value:g}")
-    return Text(str(value), style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
+    # A row that another program wrote may hold escape sequences; a terminal would obey them.
+    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
+    return Text(text, style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
 
 
 def moment(value: datetime, *, now: datetime | None = None) -> str:

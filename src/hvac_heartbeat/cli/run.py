@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -42,7 +42,7 @@ def run(
     else:
         with _throwaway():
             _play_and_show(Settings.from_environment(os.environ), logs=logs)
-        console.print("The throwaway server is gone again. Set DB_HOST, DB_NAME, DB_USER … to use your own database.")
+        console.print("\nThe throwaway PostgreSQL is gone again. For your own database, set DB_HOST …")
 
 
 def _run_on_yours(*, yes: bool, logs: bool) -> None:
@@ -62,17 +62,17 @@ def _throwaway() -> Iterator[None]:
     from hvac_heartbeat import schema
     from hvac_heartbeat.local.postgres import PostgresServer
 
-    with console.status("Starting a throwaway PostgreSQL …"):
-        server = PostgresServer()
     before = {name: value for name, value in os.environ.items() if name.startswith("DB_")}
-    with server:
+    with ExitStack() as stack:
+        with console.status("Starting a throwaway PostgreSQL …"):
+            server = stack.enter_context(PostgresServer())
         try:
             _replace_environment(server.environment())
             with opened(Settings.from_environment(os.environ)) as connection:
                 plan = schema.migrate(connection)
                 console.print(
-                    f"Throwaway PostgreSQL {connection.info.server_version // 10_000} on a unix socket; "
-                    f"created {' and '.join(plan.missing)}."
+                    f"Throwaway PostgreSQL {connection.info.server_version // 10_000}, "
+                    f"created {' and '.join(plan.missing)}"
                 )
             yield
         finally:
