@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
@@ -13,11 +13,12 @@ import psycopg.conninfo
 import pytest
 from psycopg import sql
 
+from hvac_heartbeat.aws.handler import lambda_handler, reset
 from hvac_heartbeat.errors import HvacHeartbeatError
 from hvac_heartbeat.local.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # The mission's table and view, word for word: what a database has that is not ours.
 MISSION_SCHEMA = """
@@ -196,3 +197,11 @@ def environment(database: Database, monkeypatch: pytest.MonkeyPatch) -> dict[str
     for name, value in database.environment.items():
         monkeypatch.setenv(name, value)
     return database.environment
+
+
+@pytest.fixture
+def handler(environment: dict[str, str]) -> Iterator[Callable[[object], Any]]:
+    """`lambda_handler` on `database`, as a new execution environment would meet it."""
+    reset()
+    yield lambda event: lambda_handler(event, None)
+    reset()

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 ECHO_LIMIT = 64
 COMPLAINT_LIMIT = 1_000
-ID_BYTES_LIMIT = 400_000  # of device ids as the body quotes them; the body is quoted once more inside the answer
+ANSWER_LIMIT = 950_000  # bytes, with what the envelope adds still under 1 MB
+
+_LONGEST_ID = 4 * ECHO_LIMIT + 5  # four bytes a character, or a character escaped twice; quotes and a comma
 
 _encode = msgspec.json.Encoder().encode
 
@@ -37,14 +39,16 @@ def accepted(outcome: Outcome) -> dict[str, Any]:
     """Phrase an outcome in which nothing failed: 200, 207 or 400."""
     updated = outcome.devices(Verdict.UPDATED)
     outdated = outcome.devices(Verdict.OUTDATED)
+    complaints = _complaints("rejected", outcome.rejected) | _complaints("ignored_fields", outcome.ignored)
+    room = ANSWER_LIMIT - _size(complaints)
     body: dict[str, Any] = {
         "message": f"Heartbeat updated for {len(updated)} device(s)",
-        **_ids("updated_devices", updated),
+        **_ids("updated_devices", updated, room),
         "timestamp": _now(),
     }
     if outdated:
-        body |= _ids("outdated_devices", outdated)
-    body |= _complaints("rejected", outcome.rejected) | _complaints("ignored_fields", outcome.ignored)
+        body |= _ids("outdated_devices", outdated, room - _size(body))
+    body |= complaints
     status = 200
     if outcome.rejected:
         status = 207 if updated or outdated else 400
@@ -66,15 +70,20 @@ def answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
     return {"statusCode": status, "body": _encode(body).decode()}
 
 
-def _ids(key: str, device_ids: Sequence[str]) -> dict[str, Any]:
+def _ids(key: str, device_ids: Sequence[str], room: int) -> dict[str, Any]:
     cut = [device_id[:ECHO_LIMIT] for device_id in device_ids]
-    if len(_encode(cut)) <= ID_BYTES_LIMIT:
+    if len(cut) * _LONGEST_ID <= room or _size(cut) <= room:
         return {key: cut}
-    shown, size = 0, 0
-    while size <= ID_BYTES_LIMIT:
-        size += len(_encode(cut[shown])) + 1
+    shown = 0
+    while room > 0:
+        room -= _size(cut[shown])
         shown += 1
-    return {key: cut[: shown - 1], f"{key}_count": len(cut)}
+    return {key: cut[: max(shown - 1, 0)], f"{key}_count": len(cut)}
+
+
+def _size(value: object) -> int:
+    """Count the bytes of a part of the body in the answer, where the body is quoted once more."""
+    return len(_encode(_encode(value).decode()))
 
 
 def _complaints(key: str, complaints: Sequence[Complaint]) -> dict[str, Any]:
