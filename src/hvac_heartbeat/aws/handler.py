@@ -33,7 +33,7 @@ class Container:
         """Read the settings; the database is connected to at the first write."""
         self.settings = Settings.from_environment(os.environ)
         self.database = Database(self.settings)
-        self.store = DeviceState(self.database)
+        self.store = DeviceState(self.database, new_devices=self.settings.new_devices == "accept")
 
 
 _container: Container | None = None

@@ -11,7 +11,7 @@ from hvac_heartbeat.store.connection import Database, Packed, StatementRefused
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hvac_heartbeat.heartbeat import Heartbeat
 
@@ -29,14 +29,18 @@ _COLUMNS = (
     ("last_upload_ts", TIMESTAMPTZ),
 )
 
+# What the refusals of queries.sql mean to the sender: the field and the reason.
+_REFUSALS = {"new_device": ("device_id", "is a device never seen before, and new devices are not accepted")}
+
 
 class DeviceState:
     """Implements `ingest.Store` with one statement a batch."""
 
-    def __init__(self, database: Database) -> None:
-        """Take the container's database."""
+    def __init__(self, database: Database, *, new_devices: bool = True) -> None:
+        """Take the container's database, and whether a device never seen before may create a row."""
         self._database = database
-        self._upsert = queries()["upsert"].format(heartbeats=queries()["heartbeats"])
+        self._sifts = not new_devices
+        self._upsert = _statement(queries(), sifts=self._sifts)
 
     def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
         """Write the batch in one round trip; where the database refuses a row, find it and write the others.
@@ -53,10 +57,13 @@ class DeviceState:
 
     def _write_once(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
         rows = self._database.run(self._upsert, _parameters(heartbeats), deadline)
-        if len(rows) == len(heartbeats):
+        if len(rows) == len(heartbeats) and not self._sifts:
             return Written()
-        updated = {device_id for (device_id,) in rows}
-        return Written(outdated=frozenset(h.device_id for h in heartbeats if h.device_id not in updated))
+        refusals = {device_id: refusal[0] if refusal else None for device_id, *refusal in rows}
+        return Written(
+            outdated=frozenset(h.device_id for h in heartbeats if h.device_id not in refusals),
+            rejected={device: _REFUSALS[refusal] for device, refusal in refusals.items() if refusal is not None},
+        )
 
     def _write_in_halves(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
         middle = len(heartbeats) // 2
@@ -73,6 +80,16 @@ class DeviceState:
             failed=first.failed | second.failed,
             failure=first.failure or second.failure,
         )
+
+
+def _statement(named: Mapping[str, str], *, sifts: bool) -> str:
+    if not sifts:
+        return named["upsert"].format(heartbeats=named["heartbeats"])
+    return named["sifted_upsert"].format(
+        heartbeats=named["heartbeats"],
+        refusal=named["new_device"],
+        upsert=named["upsert"].format(heartbeats=named["unrefused"]),
+    )
 
 
 def _parameters(heartbeats: Sequence[Heartbeat]) -> list[Packed | None]:

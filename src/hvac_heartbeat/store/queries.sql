@@ -54,3 +54,26 @@ SELECT device_id, site_id, last_seen_ts, age
    AND ($2::float8 IS NULL OR age > make_interval(secs => $2))
  ORDER BY age DESC, device_id
  LIMIT $3
+
+
+-- name: sifted_upsert
+-- Writes the rows of {heartbeats} that no {refusal} holds against; answers the written devices with null and the
+-- refused ones with their refusal. The order is made anew, because the planner is free to join as it likes.
+WITH heartbeat AS MATERIALIZED (
+    SELECT heartbeat.*, {refusal} AS refusal
+      FROM ({heartbeats}) AS heartbeat
+), written AS (
+    {upsert}
+)
+SELECT device_id, NULL AS refusal FROM written
+ UNION ALL
+SELECT device_id, refusal FROM heartbeat WHERE refusal IS NOT NULL
+
+-- name: unrefused
+-- The rows of the batch that are left after sifting, in device order.
+    SELECT * FROM heartbeat WHERE refusal IS NULL ORDER BY device_id COLLATE "C"
+
+-- name: new_device
+-- The refusal of a device that has no row yet, where HEARTBEAT_NEW_DEVICES is reject.
+CASE WHEN NOT EXISTS (SELECT FROM device_state AS known WHERE known.device_id = heartbeat.device_id)
+     THEN 'new_device' END

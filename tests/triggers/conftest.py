@@ -1,0 +1,62 @@
+"""The function as Lambda calls it, against the test's own database."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hvac_heartbeat.aws import handler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import psycopg
+
+
+@dataclass
+class Context:
+    """What Lambda hands over beside the event."""
+
+    seconds: float = 30.0
+    aws_request_id: str = "11111111-2222-3333-4444-555555555555"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)
+
+
+@dataclass
+class Function:
+    """A warm container and what it wrote to the log."""
+
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, event: object, context: object = None) -> Any:
+        """Invoke the function with an event as Lambda decodes it, and take the answer as Lambda encodes it."""
+        answer = handler.lambda_handler(event, context or Context())
+        return json.loads(json.dumps(answer))
+
+    def log(self) -> list[dict[str, Any]]:
+        """Return the log lines since the last look, each of which must be one JSON object."""
+        return [json.loads(line) for line in self.capture.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def function(environment: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Iterator[Function]:
+    """The function on an empty `device_state`; settings are read at its first call."""
+    handler.reset()
+    yield Function(capsys)
+    handler.reset()
+
+
+@pytest.fixture
+def seen(connection: psycopg.Connection) -> Callable[[], dict[str, Any]]:
+    """A look at the table: `last_seen_ts` by device."""
+
+    def look() -> dict[str, Any]:
+        rows = connection.execute('SELECT device_id, last_seen_ts FROM device_state ORDER BY device_id COLLATE "C"')
+        return dict(rows.fetchall())
+
+    return look
