@@ -1,0 +1,71 @@
+"""A warm batch is one nameless statement and one round trip, read off libpq's own trace of the wire."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg import pq
+
+from hvac_heartbeat.aws import handler as wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import psycopg
+
+    Handler = Callable[[object], Any]
+
+STATEMENT_LIMIT = 16 * 1024  # RDS Proxy pins a connection on longer texts
+
+
+@pytest.fixture
+def traced(handler: Handler, tmp_path: Path) -> Iterator[Callable[[object], list[list[str]]]]:
+    """Send an event on a warm connection; the frontend's messages, split at tabs, without time stamps."""
+
+    def send(event: object) -> list[list[str]]:
+        assert wiring._container is not None
+        connection = wiring._container.database._connection
+        assert connection is not None
+        trace = tmp_path / "trace"
+        with trace.open("wb") as file:
+            connection.pgconn.trace(file.fileno())
+            connection.pgconn.set_trace_flags(pq.Trace.SUPPRESS_TIMESTAMPS)
+            handler(event)
+            connection.pgconn.untrace()
+        lines = trace.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line.split("\t") for line in lines if line.startswith("F\t")]
+
+    assert handler({"device_id": "warm", "site_id": "s"})["statusCode"] == 200
+    return send
+
+
+@pytest.mark.parametrize("size", [1, 3, 1_000, 10_000])
+def test_a_warm_batch_is_one_nameless_statement_and_one_round_trip(
+    traced: Callable[[object], list[list[str]]], connection: psycopg.Connection, size: int
+) -> None:
+    """No ping before it, no BEGIN, no SET, no second statement, however large the batch."""
+    event = {"devices": [{"device_id": f"d{number}", "site_id": "s", "cpu_pct": 1.5} for number in range(size)]}
+    messages = traced(event)
+    assert [message[2] for message in messages] == ["Parse", "Bind", "Describe", "Execute", "Sync"]
+    assert messages[0][3].startswith(' "" "INSERT INTO device_state')
+    assert int(messages[0][1]) < STATEMENT_LIMIT
+    assert connection.execute("SELECT count(*) FROM device_state").fetchone() == (size + 1,)
+
+
+def test_the_statements_length_does_not_grow_with_the_batch(traced: Callable[[object], list[list[str]]]) -> None:
+    small, large = (
+        traced([{"device_id": f"d{number}", "site_id": "s"} for number in range(size)])[0][1] for size in (2, 5_000)
+    )
+    assert small == large
+
+
+def test_a_batch_that_is_partly_outdated_or_rejected_by_us_takes_no_second_round_trip(
+    traced: Callable[[object], list[list[str]]], handler: Handler
+) -> None:
+    old = {"device_id": "warm", "site_id": "s", "received_at": "2020-01-01T00:00:00Z"}
+    messages = traced([old, {"device_id": "new", "site_id": "s"}, {"site_id": "nobody"}])
+    assert [message[2] for message in messages].count("Sync") == 1
+    assert json.loads(handler([old])["body"])["outdated_devices"] == ["warm"]
