@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     epilog=EPILOG,
     help="Keeps the heartbeats of an HVAC fleet in PostgreSQL or TimescaleDB. The database is the one that "
     "DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD name.",

@@ -20,7 +20,9 @@ def play(event: object) -> tuple[object, str]:
             answer = lambda_handler(event, None)
     except StoreUnavailable as failure:
         known = advice(failure.sqlstate)
-        raise DatabaseRefused(f"nothing was written: {known or failure}") from failure
+        said = str(failure.__cause__ or "").strip().splitlines()
+        reason = known or (f"{failure} ({said[0]})" if said else str(failure))
+        raise DatabaseRefused(f"nothing was written: {reason}") from failure
     return answer, log.getvalue()
 
 
