@@ -26,15 +26,25 @@ def log(level: str, message: str, **details: Any) -> None:
     sys.stdout.write(_encode({"level": level, "message": message, **details}).decode() + "\n")
 
 
-def metrics(counts: Mapping[str, int], milliseconds: Mapping[str, float], trigger: str, **details: Any) -> None:
-    """Write one embedded metric record with the dimension `trigger`; `details` are searchable, not metrics."""
+def metrics(
+    counts: Mapping[str, int], milliseconds: Mapping[str, float], function_name: str, trigger: str, **details: Any
+) -> None:
+    """Write one embedded metric record; `details` are searchable, not metrics.
+
+    Its dimensions are the function, which alarms need (they cannot sum over triggers), and function with trigger.
+    """
     declared = [{"Name": name, "Unit": "Count"} for name in counts]
     declared += [{"Name": name, "Unit": "Milliseconds"} for name in milliseconds]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [["trigger"]], "Metrics": declared}
+    directive = {
+        "Namespace": NAMESPACE,
+        "Dimensions": [["function_name"], ["function_name", "trigger"]],
+        "Metrics": declared,
+    }
     log(
         "INFO",
         "invocation",
         _aws={"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+        function_name=function_name,
         trigger=trigger,
         **counts,
         **{name: round(value, 3) for name, value in milliseconds.items()},

@@ -113,6 +113,7 @@ def _log(
         {verdict.name.lower(): outcome.count(verdict) for verdict in Verdict}
         | {"ignored_fields": len(outcome.ignored)},
         {"database_ms": database_ms, "total_ms": (time.perf_counter() - started) * 1000},
+        getattr(context, "function_name", "local"),
         trigger.name,
         request_id=getattr(context, "aws_request_id", None),
         cold_start=_cold,
