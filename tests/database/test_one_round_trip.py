@@ -11,7 +11,7 @@ from psycopg import pq
 from hvac_heartbeat.aws import handler as wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     import psycopg
@@ -22,7 +22,7 @@ STATEMENT_LIMIT = 16 * 1024  # RDS Proxy pins a connection on longer texts
 
 
 @pytest.fixture
-def traced(handler: Handler, tmp_path: Path) -> Iterator[Callable[[object], list[list[str]]]]:
+def traced(handler: Handler, tmp_path: Path) -> Callable[[object], list[list[str]]]:
     """Send an event on a warm connection; the frontend's messages, split at tabs, without time stamps."""
 
     def send(event: object) -> list[list[str]]:
