@@ -1,7 +1,7 @@
 """Looks at what a database has, and runs Alembic only for what it lacks.
 
 A database in the field was made by somebody else's migrations, and our role there owns nothing.
-So the decision is taken before Alembic is asked: docs/decisions/0003-adopting-a-schema.md.
+So the decision is taken before Alembic is asked: docs/decisions/0007-adopting-a-schema.md.
 """
 
 from __future__ import annotations
