@@ -22,6 +22,8 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 5432
     sslmode: str = "prefer"
     new_devices: Literal["accept", "reject"] = "accept"
+    device_claim: str | None = None
+    site_claim: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -46,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True):
             port=_port(given.get("DB_PORT", "5432")),
             sslmode=given.get("DB_SSLMODE", "verify-full" if inside_lambda else "prefer"),
             new_devices="reject" if new_devices == "reject" else "accept",
+            device_claim=_claim(given, "HEARTBEAT_DEVICE_CLAIM"),
+            site_claim=_claim(given, "HEARTBEAT_SITE_CLAIM"),
         )
 
 
@@ -53,3 +57,15 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**16):
         raise SettingsError("DB_PORT must be a number from 1 to 65535", variables=("DB_PORT",))
     return int(text)
+
+
+def _claim(given: Mapping[str, str], name: str) -> str | None:
+    """Return the path of a claim; a bare name is one of a JSON Web Token."""
+    path = given.get(name)
+    if path is None:
+        return None
+    if not all(part.strip() for part in path.split(".")):
+        raise SettingsError(
+            f"{name} must be a path into the authorizer's answer, such as jwt.claims.sub", variables=(name,)
+        )
+    return path if "." in path else f"jwt.claims.{path}"
