@@ -6,7 +6,11 @@ API_AUTH="${API_AUTH:-iam}"
 deploy_api() {
     case "$API_AUTH" in
         iam) ;;
-        jwt) [ -n "${JWT_ISSUER:-}" ] && [ -n "${JWT_AUDIENCE:-}" ] || fail "API_AUTH=jwt needs JWT_ISSUER and JWT_AUDIENCE" ;;
+        jwt)
+            if [ -z "${JWT_ISSUER:-}" ] || [ -z "${JWT_AUDIENCE:-}" ]; then
+                fail "API_AUTH=jwt needs JWT_ISSUER and JWT_AUDIENCE"
+            fi
+            ;;
         *) fail "API_AUTH is to be iam or jwt, not $API_AUTH" ;;
     esac
     find_api
