@@ -73,24 +73,24 @@ def read_all(bodies: Sequence[object], arrivals: Sequence[datetime | None]) -> l
     """Read a batch in which nothing is amiss, in C; None when any heartbeat needs the exact rules of `read`."""
     try:
         heartbeats = msgspec.convert(bodies, list[Heartbeat])
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for a lone surrogate where C wants UTF-8
         return None
-    limit = floor = None
-    texts: list[str] = []
     for heartbeat, arrival in zip(heartbeats, arrivals, strict=True):
         heartbeat.received_at = arrival
-        texts += (heartbeat.device_id, heartbeat.site_id, heartbeat.agent_version or "")
-        if heartbeat.last_upload_ts is not None:
-            if limit is None or floor is None:
-                earliest = min((a for a in arrivals if a is not None), default=None)
-                now = datetime.now(UTC)
-                limit = (now if earliest is None else min(earliest, now)) + CLOCK_TOLERANCE
-                floor = _YEAR_2
-            if not floor < heartbeat.last_upload_ts <= limit:
-                return None
-    joined = "".join(texts)
+    uploads = [heartbeat.last_upload_ts for heartbeat in heartbeats if heartbeat.last_upload_ts is not None]
+    if uploads:
+        earliest = min((arrival for arrival in arrivals if arrival is not None), default=None)
+        now = datetime.now(UTC)
+        limit = (now if earliest is None else min(earliest, now)) + CLOCK_TOLERANCE
+        if not _YEAR_2 < min(uploads) <= max(uploads) <= limit:
+            return None
+    ids = [heartbeat.device_id for heartbeat in heartbeats]
+    ids += {heartbeat.site_id for heartbeat in heartbeats}
+    texts = "".join((*ids, *{heartbeat.agent_version or "" for heartbeat in heartbeats}))
     # Every control character and every surrogate is unprintable, and of white space only " " is printable.
-    return heartbeats if joined.isprintable() and " " not in joined else None
+    if not texts.isprintable() or (" " in texts and any(text != text.strip() for text in ids)):
+        return None
+    return heartbeats
 
 
 _YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
@@ -137,6 +137,10 @@ def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
     No time counts as the latest, because it will be the database's now(). Ordered by code point, which is the one
     order that all writers share: concurrent batches lock rows in the same order and cannot deadlock.
     """
+    heartbeats = list(heartbeats)
+    single = {heartbeat.device_id: heartbeat for heartbeat in heartbeats}
+    if len(single) == len(heartbeats):
+        return [single[device_id] for device_id in sorted(single)]
     by_device: dict[str, Heartbeat | list[Heartbeat]] = {}
     for heartbeat in heartbeats:
         known = by_device.setdefault(heartbeat.device_id, heartbeat)

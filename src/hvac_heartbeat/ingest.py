@@ -93,6 +93,8 @@ class Outcome(msgspec.Struct):
 
     def devices(self, verdict: Verdict) -> list[str]:
         """Return the devices with this verdict, each once, in order of appearance."""
+        if verdict not in self.verdicts:
+            return []
         pairs = zip(self.device_ids, self.verdicts, strict=True)
         return list(dict.fromkeys(device for device, found in pairs if device is not None and found is verdict))
 
@@ -203,10 +205,17 @@ def _bound(body: object, binding: Binding, outcome: Outcome) -> object:
 
 
 def _arrivals(bodies: list[object], outcome: Outcome) -> list[datetime | None]:
+    first = outcome.records[0] if len(outcome.records) == 1 else None
+    if first is not None and not (first.own_clock and any(map(_has_clock, (first.body, *bodies)))):
+        return [first.received_at] * len(bodies)
     return [
         _arrival(index, body, outcome.records[owner], outcome)
         for index, (body, owner) in enumerate(zip(bodies, outcome.owners, strict=True))
     ]
+
+
+def _has_clock(body: object) -> bool:
+    return isinstance(body, dict) and "received_at" in body
 
 
 def _arrival(index: int, body: object, record: Record, outcome: Outcome) -> datetime | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,20 +34,24 @@ def metrics(
 
     Its dimensions are the function, which alarms need (they cannot sum over triggers), and function with trigger.
     """
-    declared = [{"Name": name, "Unit": "Count"} for name in counts]
-    declared += [{"Name": name, "Unit": "Milliseconds"} for name in milliseconds]
-    directive = {
-        "Namespace": NAMESPACE,
-        "Dimensions": [["function_name"], ["function_name", "trigger"]],
-        "Metrics": declared,
-    }
     log(
         "INFO",
         "invocation",
-        _aws={"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
+        _aws={
+            "Timestamp": int(time.time() * 1000),
+            "CloudWatchMetrics": _declared(*counts, milliseconds=tuple(milliseconds)),
+        },
         function_name=function_name,
         trigger=trigger,
         **counts,
         **{name: round(value, 3) for name, value in milliseconds.items()},
         **details,
     )
+
+
+@cache
+def _declared(*counts: str, milliseconds: tuple[str, ...]) -> list[dict[str, Any]]:
+    declared = [{"Name": name, "Unit": "Count"} for name in counts]
+    declared += [{"Name": name, "Unit": "Milliseconds"} for name in milliseconds]
+    dimensions = [["function_name"], ["function_name", "trigger"]]
+    return [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": declared}]

@@ -3,18 +3,20 @@
 The form is that of `array_recv` and of the elements' own `recv` functions (PostgreSQL sources, arrayfuncs.c,
 timestamp.c): five 32-bit words (dimensions, whether nulls occur, element type, length, lower bound), then each element
 as its length and its bytes, all big-endian; a null is the length -1; a timestamptz counts microseconds from 2000-01-01.
-Measured against one JSON parameter and against psycopg's own array dumper in docs/decisions/0002.
+Measured against one JSON parameter and against psycopg's own array dumper in docs/decisions/0002, as is the way of
+packing: most columns of a batch hold few values many times, so each value is packed once.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
+from operator import add
 from struct import Struct, pack
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 TEXT: Final = 25
 INT4: Final = 23
@@ -26,6 +28,9 @@ _HEADER = Struct(">iiIii").pack
 _LENGTH = Struct(">i").pack
 _NULL = _LENGTH(-1)
 _FIXED = {INT4: ("i", 4), FLOAT8: ("d", 8), TIMESTAMPTZ: ("q", 8)}
+_ELEMENT = {oid: Struct(f">i{letter}").pack for oid, (letter, _) in _FIXED.items()}
+# The four bytes of a length, as characters that Latin-1 turns into those bytes.
+_LENGTH_AS_TEXT = [_LENGTH(length).decode("latin-1") for length in range(257)]
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -35,30 +40,41 @@ def pack_column(element_type: int, values: Sequence[Any]) -> bytes | None:
 
     `element_type` is the OID of the elements' type; `values` are str, int, float or aware datetimes to match, or None.
     """
-    absent = values.count(None)
-    if absent == len(values):
-        return None
-    header = _HEADER(1, int(absent > 0), element_type, len(values), 1)
     if element_type == TIMESTAMPTZ:
-        values = [None if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
+        first = values[0]
+        if values.count(first) != len(values):
+            values = [None if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
+        elif first is not None:  # one envelope's clock for the whole batch
+            values = ((first - _EPOCH) // _MICROSECOND,) * len(values)
+    distinct = set(values)
+    nulls = None in distinct
+    if nulls and len(distinct) == 1:
+        return None
+    header = _HEADER(1, int(nulls), element_type, len(values), 1)
+    if not nulls and 2 * len(distinct) > len(values):
+        if element_type == TEXT:
+            packed = _pack_short_ascii(values)
+            if packed is not None:
+                return header + packed
+        else:
+            letter, size = _FIXED[element_type]
+            return header + pack(">" + f"i{letter}" * len(values), *chain.from_iterable(zip(repeat(size), values)))
+    elements = {value: _pack_element(element_type, value) for value in distinct}
+    return header + b"".join(map(elements.__getitem__, values))
+
+
+def _pack_element(element_type: int, value: Any) -> bytes:
+    if value is None:
+        return _NULL
     if element_type == TEXT:
-        return header + b"".join(_texts(values, absent))
-    letter, size = _FIXED[element_type]
-    if not absent:
-        interleaved = chain.from_iterable(zip(repeat(size), values))
-        return header + pack(">" + f"i{letter}" * len(values), *interleaved)
-    element = Struct(f">i{letter}").pack
-    return header + b"".join([_NULL if value is None else element(size, value) for value in values])
+        encoded: bytes = value.encode()
+        return _LENGTH(len(encoded)) + encoded
+    return _ELEMENT[element_type](_FIXED[element_type][1], value)
 
 
-def _texts(values: Sequence[str | None], absent: int) -> Iterable[bytes]:
-    if absent:
-        for value in values:
-            if value is None:
-                yield _NULL
-            else:
-                encoded = value.encode()
-                yield _LENGTH(len(encoded)) + encoded
-        return
-    encoded_values = [value.encode() for value in values if value is not None]
-    yield from chain.from_iterable(zip(map(_LENGTH, map(len, encoded_values)), encoded_values, strict=True))
+def _pack_short_ascii(values: Sequence[str]) -> bytes | None:
+    """Return the elements of a column of device ids, encoded all at once; None when one is longer or not ASCII."""
+    lengths = list(map(len, values))
+    if max(lengths) >= len(_LENGTH_AS_TEXT) or not "".join(values).isascii():
+        return None
+    return "".join(map(add, map(_LENGTH_AS_TEXT.__getitem__, lengths), values)).encode("latin-1")

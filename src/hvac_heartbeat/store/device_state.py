@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from msgspec.structs import astuple
+
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.ingest import Written
 from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, pack_column
 from hvac_heartbeat.store.connection import Database, Packed, StatementRefused
@@ -13,9 +17,7 @@ from hvac_heartbeat.store.queries import queries
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from hvac_heartbeat.heartbeat import Heartbeat
-
-# The order of the parameters of `heartbeats` in queries.sql.
+# The order of the parameters of `heartbeats` and `heartbeat` in queries.sql.
 _COLUMNS = (
     ("device_id", TEXT),
     ("site_id", TEXT),
@@ -28,6 +30,8 @@ _COLUMNS = (
     ("poll_interval_s", INT4),
     ("last_upload_ts", TIMESTAMPTZ),
 )
+_PLACES = [(Heartbeat.__struct_fields__.index(name), oid) for name, oid in _COLUMNS]
+_values = attrgetter(*(name for name, _ in _COLUMNS))
 
 # What the refusals of queries.sql mean to the sender: the field and the reason.
 _REFUSALS = {"new_device": ("device_id", "is a device never seen before, and new devices are not accepted")}
@@ -40,7 +44,8 @@ class DeviceState:
         """Take the container's database, and whether a device never seen before may create a row."""
         self._database = database
         self._sifts = not new_devices
-        self._upsert = _statement(queries(), sifts=self._sifts)
+        self._upsert = _statement(queries(), "heartbeats", sifts=self._sifts)
+        self._upsert_one = _statement(queries(), "heartbeat", sifts=self._sifts)
 
     def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
         """Write the batch in one round trip; where the database refuses a row, find it and write the others.
@@ -56,7 +61,10 @@ class DeviceState:
         return self._write_in_halves(heartbeats, deadline)
 
     def _write_once(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
-        rows = self._database.run(self._upsert, _parameters(heartbeats), deadline)
+        if len(heartbeats) == 1:
+            rows = self._database.run(self._upsert_one, _values(heartbeats[0]), deadline)
+        else:
+            rows = self._database.run(self._upsert, _parameters(heartbeats), deadline)
         if len(rows) == len(heartbeats) and not self._sifts:
             return Written()
         refusals = {device_id: refusal[0] if refusal else None for device_id, *refusal in rows}
@@ -82,18 +90,19 @@ class DeviceState:
         )
 
 
-def _statement(named: Mapping[str, str], *, sifts: bool) -> str:
+def _statement(named: Mapping[str, str], rows: str, *, sifts: bool) -> str:
     if not sifts:
-        return named["upsert"].format(heartbeats=named["heartbeats"])
+        return named["upsert"].format(heartbeats=named[rows])
     return named["sifted_upsert"].format(
-        heartbeats=named["heartbeats"],
+        heartbeats=named[rows],
         refusal=named["new_device"],
         upsert=named["upsert"].format(heartbeats=named["unrefused"]),
     )
 
 
 def _parameters(heartbeats: Sequence[Heartbeat]) -> list[Packed | None]:
-    packed = (pack_column(oid, [getattr(h, name) for h in heartbeats]) for name, oid in _COLUMNS)
+    columns = list(zip(*map(astuple, heartbeats), strict=True))
+    packed = (pack_column(oid, columns[place]) for place, oid in _PLACES)
     return [None if column is None else Packed(column) for column in packed]
 
 

@@ -15,8 +15,21 @@
            unnest($9::int[])          AS poll_interval_s,
            unnest($10::timestamptz[]) AS last_upload_ts
 
+-- name: heartbeat
+-- A batch of one as a row of plain values: a fifth less work for the server than ten arrays of one (docs/performance.md).
+    SELECT $1::text         AS device_id,
+           $2::text         AS site_id,
+           $3::timestamptz  AS received_at,
+           $4::text         AS status,
+           $5::text         AS agent_version,
+           $6::float8       AS cpu_pct,
+           $7::float8       AS disk_free_gb,
+           $8::int          AS queue_depth,
+           $9::int          AS poll_interval_s,
+           $10::timestamptz AS last_upload_ts
+
 -- name: upsert
--- Writes the rows of {heartbeats}; answers the devices that were written, the others were outdated.
+-- Writes the rows of {heartbeats}, one or many; answers the devices that were written, the others were outdated.
 INSERT INTO device_state AS stored
        (device_id, site_id, last_seen_ts, status, agent_version, cpu_pct, disk_free_gb,
         queue_depth, poll_interval_s, last_upload_ts, updated_at)
