@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 
 from hvac_heartbeat.local.postgres import PostgresServer, ServerError
+from hvac_heartbeat.local.programs import ProgramsError
 
 BINDIR = Path(os.environ["TEST_POSTGRES_BINDIR"]) if os.environ.get("TEST_POSTGRES_BINDIR") else None
 
@@ -79,6 +81,20 @@ def test_the_server_ends_with_its_owner_however_that_one_ends(how: signal.Signal
 def test_a_server_that_cannot_start_says_what_its_log_says() -> None:
     with pytest.raises(ServerError, match="no_such_setting"), PostgresServer(BINDIR, settings={"no_such_setting": "1"}):
         pass
+
+
+def test_a_folder_without_a_server_in_it_is_said_and_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    original = tempfile.mkdtemp
+
+    def mkdtemp(*, prefix: str, dir: Path) -> str:  # noqa: A002 - tempfile's own name
+        made.append(original(prefix=prefix, dir=dir))
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    with pytest.raises(ProgramsError, match="no PostgreSQL server program in /nowhere"):
+        PostgresServer(Path("/nowhere"))
+    assert [Path(folder).exists() for folder in made] == [False]
 
 
 def _is_running(pid: int) -> bool:

@@ -12,9 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote, urlencode
 
@@ -23,10 +21,9 @@ from hvac_heartbeat.local import programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 SUPERUSER = "postgres"
-# sockaddr_un holds 108 bytes on Linux and 104 elsewhere (unix(7)); the file's name takes some.
-_LONGEST_SOCKET_FOLDER = 80
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 
@@ -63,8 +60,12 @@ class PostgresServer:
         tcp: bool = False,
     ) -> None:
         self._account = programs.server_account()
-        self.folder = _new_folder()
-        self._programs = programs.reachable(bindir or programs.embedded(), self._account, self.folder / "programs")
+        self.folder = programs.new_folder(self._account)
+        try:
+            self._programs = programs.reachable(bindir or programs.embedded(), self._account, self.folder / "programs")
+        except programs.ProgramsError:
+            shutil.rmtree(self.folder)
+            raise
         self.port = _free_port() if tcp else 5432
         self._settings = {
             # A crash of this machine loses a throwaway server; a killed server loses nothing.
@@ -204,9 +205,10 @@ class PostgresServer:
             if self.pid is None:
                 break
             with contextlib.suppress(FileNotFoundError):
-                # Line 8 is the postmaster's state (PostgreSQL source, miscadmin.h, LOCK_FILE_…).
+                # Line 8 is the postmaster's state (PostgreSQL source, miscadmin.h, LOCK_FILE_…). The file
+                # is written in several goes, so that any part of it may be missing yet.
                 lines = (self.data / "postmaster.pid").read_text().splitlines()
-                if lines[0] == str(self.pid) and [line.strip() for line in lines[7:8]] == ["ready"]:
+                if lines[:1] == [str(self.pid)] and [line.strip() for line in lines[7:8]] == ["ready"]:
                     return
             time.sleep(0.02)
         said = self.log.read_text(errors="replace").strip()[-600:]
@@ -222,22 +224,6 @@ class PostgresServer:
             self._server.kill()
             self._server.wait(_STOP_TIMEOUT_S)
         self._server = None
-
-
-def _new_folder() -> Path:
-    account = programs.server_account()
-    parents = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - mkdtemp makes the names
-    for parent in parents:
-        fits = len(str(parent)) <= _LONGEST_SOCKET_FOLDER and parent.is_dir()
-        if fits and programs.may_enter(parent, account):
-            folder = Path(tempfile.mkdtemp(prefix="hvac-heartbeat-", dir=parent))
-            if account is not None:
-                shutil.chown(folder, user=account)
-            return folder
-    raise ServerError(
-        "There is no temporary folder with a short name for the server's socket. "
-        "Set TMPDIR to one that every user may enter, such as /tmp."
-    )
 
 
 def _free_port() -> int:

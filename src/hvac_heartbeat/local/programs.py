@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are, and how the account that runs them gets at them."""
+"""Where PostgreSQL's programs and its folder are, and how the account that runs them gets at them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from hvac_heartbeat.errors import HvacHeartbeatError
 # PostgreSQL refuses to run as root ("initdb: cannot be run as root").
 _ACCOUNTS_INSTEAD_OF_ROOT = ("postgres", "nobody")
 _SYSTEM_CACHE = Path("/var/cache/hvac-heartbeat")
+# sockaddr_un holds 108 bytes on Linux and 104 elsewhere (unix(7)); the file's name takes some.
+_LONGEST_SOCKET_FOLDER = 80
 
 
 class ProgramsError(HvacHeartbeatError):
@@ -60,6 +62,22 @@ def may_enter(folder: Path, account: str | None) -> bool:
     if account is None:
         return os.access(folder, os.X_OK | os.W_OK)
     return all(above.stat().st_mode & stat.S_IXOTH for above in [folder, *folder.parents])
+
+
+def new_folder(account: str | None) -> Path:
+    """Make a temporary folder of the account's own, with a name short enough for a socket in it."""
+    parents = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108 - mkdtemp makes the names
+    for parent in parents:
+        fits = len(str(parent)) <= _LONGEST_SOCKET_FOLDER and parent.is_dir()
+        if fits and may_enter(parent, account):
+            folder = Path(tempfile.mkdtemp(prefix="hvac-heartbeat-", dir=parent))
+            if account is not None:
+                shutil.chown(folder, user=account)
+            return folder
+    raise ProgramsError(
+        "There is no temporary folder with a short name for the server's socket. "
+        "Set TMPDIR to one that every user may enter, such as /tmp."
+    )
 
 
 def reachable(bindir: Path, account: str | None, fallback: Path) -> Path:
