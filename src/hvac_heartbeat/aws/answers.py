@@ -24,37 +24,46 @@ _LONGEST_ID = 4 * ECHO_LIMIT + 5  # four bytes a character, or a character escap
 _encode = msgspec.json.Encoder().encode
 
 
-def echo(value: object) -> object:
-    """Cut a value that came from outside to 64 characters, and to characters that can be encoded."""
+def echo(value: object, limit: int = ECHO_LIMIT) -> object:
+    """Cut a value that came from outside to `limit` characters, and to characters that can be encoded."""
     if value is None or isinstance(value, bool | float):
         return value if value == value else None  # noqa: PLR0124 - NaN is no JSON
     if isinstance(value, int):
         return value if -(2**63) <= value < 2**63 else "(an integer of more than 64 bits)"
     if not isinstance(value, str):
         return f"({type(value).__name__})"
-    return value[:ECHO_LIMIT].encode("utf-8", "backslashreplace").decode()[:ECHO_LIMIT]
+    return value[:limit].encode("utf-8", "backslashreplace").decode()[:limit]
 
 
-def accepted(outcome: Outcome) -> dict[str, Any]:
-    """Phrase an outcome in which nothing failed: 200, 207 or 400."""
-    updated = outcome.devices(Verdict.UPDATED)
-    outdated = outcome.devices(Verdict.OUTDATED)
-    complaints = _complaints("rejected", outcome.rejected) | _complaints("ignored_fields", outcome.ignored)
-    room = ANSWER_LIMIT - _size(complaints)
-    body: dict[str, Any] = {
-        "message": f"Heartbeat updated for {len(updated)} device(s)",
-        **_ids("updated_devices", updated, room),
-        "timestamp": _now(),
-    }
-    if outdated:
-        body |= _ids("outdated_devices", outdated, room - _size(body))
-    body |= complaints
-    status = 200
-    if outcome.rejected:
-        status = 207 if updated or outdated else 400
-    if status == 400:  # noqa: PLR2004 - an HTTP status is best read as a number
+def accepted(outcome: Outcome, *, status: int | None = None) -> dict[str, Any]:
+    """Phrase an outcome in which nothing failed: 200, 207 or 400, or the given status."""
+    body = _body(outcome)
+    if status is None:
+        status = 200
+        if outcome.rejected:
+            status = 207 if body["updated_devices"] or "outdated_devices" in body else 400
+    if status >= 400:  # noqa: PLR2004 - an HTTP status is best read as a number
         body["message"] = "No heartbeat could be accepted"
     return answer(status, body)
+
+
+def unavailable(outcome: Outcome) -> dict[str, Any]:
+    """Phrase an outcome in which something failed: 503; what was written all the same may be sent again."""
+    body = _body(outcome)
+    body["message"] = "The database cannot be reached: send these heartbeats again"
+    return answer(503, body)
+
+
+def health(*, reached: bool) -> dict[str, Any]:
+    """Phrase a look at the function's health: 200 or 503."""
+    message = "The database answers" if reached else "The database cannot be reached"
+    return answer(200 if reached else 503, {"message": message, "healthy": reached, "timestamp": _now()})
+
+
+def swept(fleet: int, stale: int) -> dict[str, Any]:
+    """Phrase what a sweep counted."""
+    message = f"{stale} of {fleet} device(s) are stale"
+    return answer(200, {"message": message, "fleet_devices": fleet, "stale_devices": stale, "timestamp": _now()})
 
 
 def refused(refusal: EventRefused) -> dict[str, Any]:
@@ -68,6 +77,21 @@ def refused(refusal: EventRefused) -> dict[str, Any]:
 def answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
     """Put a status and a body into the form that API Gateway and the mission share."""
     return {"statusCode": status, "body": _encode(body).decode()}
+
+
+def _body(outcome: Outcome) -> dict[str, Any]:
+    updated = outcome.devices(Verdict.UPDATED)
+    outdated = outcome.devices(Verdict.OUTDATED)
+    complaints = _complaints("rejected", outcome.rejected) | _complaints("ignored_fields", outcome.ignored)
+    room = ANSWER_LIMIT - _size(complaints)
+    body: dict[str, Any] = {
+        "message": f"Heartbeat updated for {len(updated)} device(s)",
+        **_ids("updated_devices", updated, room),
+        "timestamp": _now(),
+    }
+    if outdated:
+        body |= _ids("outdated_devices", outdated, room - _size(body))
+    return body | complaints
 
 
 def _ids(key: str, device_ids: Sequence[str], room: int) -> dict[str, Any]:

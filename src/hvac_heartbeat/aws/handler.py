@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 from hvac_heartbeat import telemetry
 from hvac_heartbeat.aws.answers import echo
+from hvac_heartbeat.aws.health import Health
+from hvac_heartbeat.aws.sweep import sweep
 from hvac_heartbeat.aws.triggers import recognise
+from hvac_heartbeat.aws.triggers.eventbridge import Schedule
+from hvac_heartbeat.aws.triggers.http import Http
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
 from hvac_heartbeat.ingest import Outcome, Verdict, ingest
 from hvac_heartbeat.settings import Settings
@@ -16,11 +20,13 @@ from hvac_heartbeat.store.connection import Database
 from hvac_heartbeat.store.device_state import DeviceState
 
 if TYPE_CHECKING:
+    from hvac_heartbeat.aws.sweep import Swept
     from hvac_heartbeat.aws.triggers.base import Trigger
 
 _ANSWER_RESERVE_S = 0.5  # kept back of the invocation's time, to phrase the answer and write the log line
 _DEFAULT_TIME_S = 30.0
 _COUNTED = [(verdict.name.lower(), verdict) for verdict in Verdict]
+_RECORD_NAME_LIMIT = 384  # characters; a Kafka topic's name takes 249, a Kinesis sequence number 56
 
 
 class Container:
@@ -35,6 +41,19 @@ class Container:
         self.settings = Settings.from_environment(os.environ)
         self.database = Database(self.settings)
         self.store = DeviceState(self.database, new_devices=self.settings.new_devices == "accept")
+        self.health = Health(self.database)
+
+
+class Account:
+    """What is to be logged of one invocation."""
+
+    def __init__(self) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+        self.outcome = Outcome(())
+        self.refusal: EventRefused | None = None
+        self.failure: StoreUnavailable | None = None
+        self.swept: Swept | None = None
 
 
 _container: Container | None = None
@@ -58,65 +77,84 @@ def lambda_handler(event: object, context: object) -> object:
         StoreUnavailable: when heartbeats were not written and the caller should send the event again.
     """
     global _cold  # noqa: PLW0603 - as above
-    started = time.perf_counter()
     trigger = recognise(event)
-    outcome = Outcome(())
-    refusal: EventRefused | None = None
+    account = Account()
     try:
-        outcome = _ingest(trigger, context)
-        return trigger.answer(outcome)
-    except EventRefused as refused:
-        refusal = refused
-        return trigger.refuse(refused)
+        return _answer(trigger, context, account)
+    except EventRefused as refusal:
+        account.refusal = refusal
+        return trigger.refuse(refusal)
+    except StoreUnavailable as failure:
+        account.failure = failure
+        raise
     finally:
-        _log(trigger, outcome, refusal, context, started)
+        _log(trigger, account, context)
         _cold = False
 
 
-def _ingest(trigger: Trigger, context: object) -> Outcome:
+def _answer(trigger: Trigger, context: object, account: Account) -> object:
+    trigger.check()
+    deadline = _deadline(trigger, context)
+    try:
+        container = _warm()
+    except SettingsError as error:
+        # Nothing is known of the heartbeats, and all of them are worth a retry once the settings are mended.
+        account.failure = StoreUnavailable(str(error))
+        if isinstance(trigger, Http) and trigger.asks_for_health:
+            return trigger.health(account.failure)
+        return trigger.answer(Outcome((), failure=account.failure))
+    if isinstance(trigger, Http) and trigger.asks_for_health:
+        account.failure = container.health.failure(deadline)
+        return trigger.health(account.failure)
+    if isinstance(trigger, Schedule):
+        account.swept = sweep(container.database, deadline)
+        return trigger.summary(account.swept)
+    records = trigger.records(container.settings)
+    account.outcome = ingest(records, container.store, deadline, limit=trigger.limit)
+    account.failure = account.outcome.failure
+    return trigger.answer(account.outcome)
+
+
+def _warm() -> Container:
     global _container  # noqa: PLW0603 - as above
     if _container is None:
-        try:
-            _container = Container()
-        except SettingsError as error:
-            # Nothing is known of the heartbeats, and all of them are worth a retry once the settings are mended.
-            return Outcome((), failure=StoreUnavailable(str(error)))
+        _container = Container()
     _container.database.milliseconds = 0.0
-    records = trigger.records(_container.settings)
-    return ingest(records, _container.store, _deadline(context), limit=trigger.limit)
+    return _container
 
 
-def _deadline(context: object) -> float:
+def _deadline(trigger: Trigger, context: object) -> float:
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     seconds = remaining() / 1000 if remaining is not None else _DEFAULT_TIME_S
-    return time.monotonic() + max(seconds - _ANSWER_RESERVE_S, 0.0)
+    return time.monotonic() + max(min(seconds, trigger.patience_s) - _ANSWER_RESERVE_S, 0.0)
 
 
-def _log(
-    trigger: Trigger,
-    outcome: Outcome,
-    refusal: EventRefused | None,
-    context: object,
-    started: float,
-) -> None:
+def _log(trigger: Trigger, account: Account, context: object) -> None:
+    outcome = account.outcome
     for found in outcome.rejected[: telemetry.REJECTION_LINES]:
         telemetry.log(
             "WARNING",
             "heartbeat rejected",
-            record=outcome.records[outcome.owners[found.index]].id,
+            record=echo(outcome.records[outcome.owners[found.index]].id, _RECORD_NAME_LIMIT),
             index=found.index,
             device_id=echo(found.device_id),
             field=found.field,
             reason=found.reason,
         )
+    if len(outcome.rejected) > telemetry.REJECTION_LINES:
+        unsaid = len(outcome.rejected) - telemetry.REJECTION_LINES
+        telemetry.log("WARNING", "more heartbeats rejected", count=unsaid)
     database_ms = _container.database.milliseconds if _container is not None else 0.0
+    swept, failure, refusal = account.swept, account.failure, account.refusal
     telemetry.metrics(
-        {name: outcome.count(verdict) for name, verdict in _COUNTED} | {"ignored_fields": len(outcome.ignored)},
-        {"database_ms": database_ms, "total_ms": (time.perf_counter() - started) * 1000},
-        getattr(context, "function_name", "local"),
+        {name: outcome.count(verdict) for name, verdict in _COUNTED}
+        | {"ignored_fields": len(outcome.ignored)}
+        | ({} if swept is None else {"fleet_devices": swept.fleet, "stale_devices": swept.stale}),
+        {"database_ms": database_ms, "total_ms": (time.perf_counter() - account.started) * 1000},
+        getattr(context, "function_name", None) or "local",
         trigger.name,
         request_id=getattr(context, "aws_request_id", None),
         cold_start=_cold,
         **({} if refusal is None else {"refused": refusal.status}),
-        **({} if outcome.failure is None else {"failure": str(outcome.failure), "sqlstate": outcome.failure.sqlstate}),
+        **({} if failure is None else {"failure": str(failure), "sqlstate": failure.sqlstate}),
     )

@@ -90,3 +90,11 @@ SELECT device_id, refusal FROM heartbeat WHERE refusal IS NOT NULL
 -- The refusal of a device that has no row yet, where HEARTBEAT_NEW_DEVICES is reject.
 CASE WHEN NOT EXISTS (SELECT FROM device_state AS known WHERE known.device_id = heartbeat.device_id)
      THEN 'new_device' END
+
+-- name: look
+-- Whether the database answers at all.
+SELECT 1
+
+-- name: sweep
+-- The size of the fleet, and how many devices the mission's view calls stale.
+SELECT (SELECT count(*) FROM device_state), (SELECT count(*) FROM v_devices_stale)

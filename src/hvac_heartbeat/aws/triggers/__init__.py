@@ -5,12 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.aws.triggers.direct import Direct, Unknown
-from hvac_heartbeat.aws.triggers.eventbridge import EventBridge
+from hvac_heartbeat.aws.triggers.eventbridge import EventBridge, Schedule
+from hvac_heartbeat.aws.triggers.gateways import HttpApi, LoadBalancer, RestApi
+from hvac_heartbeat.aws.triggers.pipes import PipesKafka, PipesKinesis, PipesSqs
+from hvac_heartbeat.aws.triggers.sns import Sns
+from hvac_heartbeat.aws.triggers.sqs import Sqs
+from hvac_heartbeat.aws.triggers.streams import Kafka, Kinesis
 
 if TYPE_CHECKING:
     from hvac_heartbeat.aws.triggers.base import Trigger
 
-TRIGGERS: tuple[type[Trigger], ...] = (EventBridge, Direct, Unknown)
+TRIGGERS: tuple[type[Trigger], ...] = (
+    LoadBalancer,
+    HttpApi,
+    RestApi,
+    Sqs,
+    Kinesis,
+    Kafka,
+    Sns,
+    EventBridge,
+    Schedule,
+    PipesSqs,
+    PipesKinesis,
+    PipesKafka,
+    Direct,
+    Unknown,
+)
 
 
 def recognise(event: Any) -> Trigger:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from hvac_heartbeat.aws import answers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +21,7 @@ class Trigger(ABC):
 
     name: ClassVar[str]
     limit: ClassVar[int | None] = None  # heartbeats in one event, where the caller can be told to send fewer
+    patience_s: ClassVar[float] = math.inf  # how long the caller waits for an answer
 
     def __init__(self, event: Any) -> None:
         """Take an event that this class has recognised."""
@@ -28,12 +32,19 @@ class Trigger(ABC):
     def recognises(event: Any) -> bool:
         """Say whether the event has this trigger's envelope; never raises, whatever the event."""
 
+    def check(self) -> None:  # noqa: B027 - most triggers have nothing to refuse here
+        """Refuse an event before any setting is read or any record taken.
+
+        Raises:
+            EventRefused: when it is not meant for this function.
+        """
+
     @abstractmethod
     def records(self, settings: Settings) -> Sequence[Record]:
         """Take the records out of the envelope.
 
         Raises:
-            EventRefused: when there is nothing in it that could be a heartbeat.
+            EventRefused: when the whole event cannot be taken.
         """
 
     @abstractmethod
@@ -44,9 +55,9 @@ class Trigger(ABC):
             StoreUnavailable: when the trigger's source should send the event again.
         """
 
-    @abstractmethod
     def refuse(self, refusal: EventRefused) -> object:
         """Phrase the refusal of the whole event."""
+        return answers.refused(refusal)
 
 
 def raise_if_failed(outcome: Outcome) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from hvac_heartbeat.aws import answers
+from hvac_heartbeat.aws import answers, envelopes
 from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.ingest import CHUNK, Binding, Outcome, Record
+from hvac_heartbeat.ingest import CHUNK, Outcome, Record
 
 if TYPE_CHECKING:
     from hvac_heartbeat.settings import Settings
 
-_SIGNS = ("device_id", "site_id", "devices")
+_SIGNS = ("device_id", "site_id", "devices", "topic_device")
 
 
 class Direct(Trigger):
     """The bare payload, asked last. An IoT rule adds `topic_device`, `topic_site` and `received_at` of its own."""
 
     name = "direct"
-    limit = CHUNK
+    limit: ClassVar[int | None] = CHUNK
 
     @staticmethod
     def recognises(event: Any) -> bool:
@@ -30,16 +30,12 @@ class Direct(Trigger):
 
     def records(self, settings: Settings) -> list[Record]:  # noqa: ARG002 - no setting concerns a direct call
         """Return the event as one record, bound to its topic where a rule named one."""
-        return [Record("event", self.event, own_clock=True, binding=_topic(self.event))]
+        return [Record("event", self.event, own_clock=True, binding=envelopes.topic(self.event))]
 
     def answer(self, outcome: Outcome) -> object:
         """Return the mission's answer."""
         raise_if_failed(outcome)
         return answers.accepted(outcome)
-
-    def refuse(self, refusal: EventRefused) -> object:
-        """Return the mission's answer with the refusal's status."""
-        return answers.refused(refusal)
 
 
 class Unknown(Direct):
@@ -52,17 +48,8 @@ class Unknown(Direct):
         """Take everything."""
         return True
 
-    def records(self, settings: Settings) -> list[Record]:  # noqa: ARG002
+    def check(self) -> None:
         """Refuse the event."""
         raise EventRefused(
             400, 'The event holds no heartbeats: send one object with device_id and site_id, or {"devices": [...]}'
         )
-
-
-def _topic(event: Any) -> Binding | None:
-    if not isinstance(event, dict):
-        return None
-    device, site = event.get("topic_device"), event.get("topic_site")
-    if device is None and site is None:
-        return None
-    return Binding(device, site, outranks=True)

@@ -1,0 +1,134 @@
+"""The four ways in over HTTP: HTTP API and Function URL, REST API, and the Application Load Balancer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hvac_heartbeat.aws.envelopes import clock, part
+from hvac_heartbeat.aws.triggers.http import Http
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+class HttpApi(Http):
+    """API Gateway HTTP API and Lambda Function URL.
+
+    Source: "Create AWS Lambda proxy integrations for HTTP APIs" (payload format 2.0), API Gateway Developer Guide. VPC
+    Lattice says `version` 2.0 too, but has no `requestContext.http`.
+    """
+
+    name = "http-api"
+    patience_s = 27.0  # an HTTP API gives up after 30 s, and part of those were spent before we were called
+
+    @staticmethod
+    def recognises(event: Any) -> bool:
+        """Take payload format 2.0 with `requestContext.http`."""
+        return (
+            isinstance(event, dict)
+            and event.get("version") == "2.0"
+            and isinstance(part(event, "requestContext").get("http"), dict)
+        )
+
+    def method(self) -> object:
+        """Return `requestContext.http.method`."""
+        return self.event["requestContext"]["http"].get("method")
+
+    def path(self) -> object:
+        """Return `rawPath`, which begins with the stage unless that is $default."""
+        return self.event.get("rawPath", self.event["requestContext"]["http"].get("path"))
+
+    def received_at(self) -> datetime | None:
+        """Return `requestContext.timeEpoch` (milliseconds)."""
+        return clock(self.event["requestContext"].get("timeEpoch"))
+
+    def caller(self) -> dict[str, Any]:
+        """Return the authorizer's part, and the client's certificate under `clientCert`."""
+        context = self.event["requestContext"]
+        return {
+            **part(context, "authorizer"),
+            "clientCert": part(part(context, "authentication"), "clientCert"),
+        }
+
+
+class RestApi(Http):
+    """API Gateway REST API, and an HTTP API with payload format 1.0.
+
+    Source: "Lambda proxy integrations in API Gateway", API Gateway Developer Guide.
+    """
+
+    name = "rest-api"
+    patience_s = 26.0  # a REST API gives up after 29 s
+
+    @staticmethod
+    def recognises(event: Any) -> bool:
+        """Take `httpMethod` with a `requestContext`; the load balancer has been asked before."""
+        return isinstance(event, dict) and "httpMethod" in event and isinstance(event.get("requestContext"), dict)
+
+    def method(self) -> object:
+        """Return `httpMethod`."""
+        return self.event["httpMethod"]
+
+    def path(self) -> object:
+        """Return `path`, which has no stage."""
+        return self.event.get("path")
+
+    def received_at(self) -> datetime | None:
+        """Return `requestContext.requestTimeEpoch` (milliseconds)."""
+        return clock(self.event["requestContext"].get("requestTimeEpoch"))
+
+    def caller(self) -> dict[str, Any]:
+        """Return the authorizer's part and the identity under the names that an HTTP API has for them."""
+        context = self.event["requestContext"]
+        authorizer, identity = part(context, "authorizer"), part(context, "identity")
+        signed = identity.get("accessKey") is not None or identity.get("cognitoIdentityId") is not None
+        return {
+            "jwt": {"claims": authorizer.get("claims")},
+            "lambda": {key: value for key, value in authorizer.items() if key != "claims"},
+            # Without IAM authorization what is in `identity` is the client's own word or null.
+            "iam": {**identity, "userId": identity.get("user"), "callerId": identity.get("caller")} if signed else {},
+            "clientCert": part(identity, "clientCert"),
+        }
+
+
+class LoadBalancer(Http):
+    """Application Load Balancer.
+
+    Source: "Use Lambda functions as targets of an Application Load Balancer", Elastic Load Balancing User Guide. Its
+    headers about a caller are signed, or not, in ways that this function does not check: it authenticates nobody.
+    """
+
+    name = "load-balancer"
+    patience_s = 55.0  # the load balancer's idle timeout is 60 s unless somebody changed it
+
+    @staticmethod
+    def recognises(event: Any) -> bool:
+        """Take `requestContext.elb`."""
+        return isinstance(event, dict) and "elb" in part(event, "requestContext")
+
+    def method(self) -> object:
+        """Return `httpMethod`."""
+        return self.event.get("httpMethod")
+
+    def path(self) -> object:
+        """Return `path`."""
+        return self.event.get("path")
+
+    def received_at(self) -> datetime | None:
+        """Return None: the load balancer does not say."""
+        return None
+
+    def caller(self) -> dict[str, Any]:
+        """Return nothing."""
+        return {}
+
+    def respond(self, answer: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """Answer with `multiValueHeaders` where the request has them: the target group then reads no others."""
+        from http import HTTPStatus
+
+        answer = super().respond(answer, headers)
+        status: int = answer["statusCode"]
+        answer["statusDescription"] = f"{status} {HTTPStatus(status).phrase}"
+        if "multiValueHeaders" in self.event:
+            answer["multiValueHeaders"] = {name: [value] for name, value in answer.pop("headers").items()}
+        return answer

@@ -1,0 +1,99 @@
+"""Kinesis and Kafka: a shard or partition, which one rejected record must not hold up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hvac_heartbeat.aws.decoding import Malformed, decode_base64
+from hvac_heartbeat.aws.envelopes import as_object, clock, first_is, name_of, opened, part
+from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
+from hvac_heartbeat.ingest import Outcome, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hvac_heartbeat.settings import Settings
+
+
+class Stream(Trigger):
+    """Rejected records are logged by name, counted and passed; a failed one brings the whole batch back."""
+
+    def answer(self, outcome: Outcome) -> object:
+        """Report nothing.
+
+        Raises:
+            StoreUnavailable: when anything failed; the batch is sent again, and a replay is harmless.
+        """
+        raise_if_failed(outcome)
+        return {"batchItemFailures": []}
+
+
+class Kinesis(Stream):
+    """Records of a data stream.
+
+    Source: "Using Lambda to process records from Amazon Kinesis Data Streams", AWS Lambda Developer Guide.
+    """
+
+    name = "kinesis"
+
+    @staticmethod
+    def recognises(event: Any) -> bool:
+        """Take `Records` of the source aws:kinesis."""
+        return first_is(as_object(event).get("Records"), "eventSource", "aws:kinesis")
+
+    def messages(self) -> Iterable[tuple[str | None, dict[str, Any]]]:
+        """Return each record's `eventID`, which is its shard and sequence number, and its Kinesis part."""
+        return [(name_of(record, "eventID"), part(record, "kinesis")) for record in self.event["Records"]]
+
+    def records(self, settings: Settings) -> list[Record]:  # noqa: ARG002 - no setting concerns a stream
+        """Return one record each, arrived at its `approximateArrivalTimestamp` (seconds)."""
+        return [
+            _from_base64(
+                name or name_of(kinesis, "sequenceNumber") or f"record {index}",
+                kinesis.get("data"),
+                kinesis.get("approximateArrivalTimestamp"),
+            )
+            for index, (name, kinesis) in enumerate(self.messages())
+        ]
+
+
+class Kafka(Stream):
+    """Records of Amazon MSK or a self-managed Kafka, which share one form.
+
+    Source: "Using Lambda with Amazon MSK" and "Using Lambda with self-managed Apache Kafka", AWS Lambda Developer
+    Guide. Where the topic's timestamps are CreateTime, the clock is the producer's.
+    """
+
+    name = "kafka"
+
+    @staticmethod
+    def recognises(event: Any) -> bool:
+        """Take the top-level sources aws:kafka and SelfManagedKafka."""
+        return as_object(event).get("eventSource") in _KAFKAS and isinstance(event.get("records"), dict)
+
+    def messages(self) -> Iterable[dict[str, Any]]:
+        """Return the messages of every partition."""
+        for messages in self.event["records"].values():
+            yield from map(as_object, messages if isinstance(messages, list) else [messages])
+
+    def records(self, settings: Settings) -> list[Record]:  # noqa: ARG002 - no setting concerns a stream
+        """Return one record each, named `topic-partition@offset`, of the time that Kafka has for it (milliseconds)."""
+        return [
+            _from_base64(
+                f"{message.get('topic')}-{message.get('partition')}@{message.get('offset')}",
+                message.get("value"),
+                message.get("timestamp"),
+            )
+            for message in self.messages()
+        ]
+
+
+_KAFKAS = ["aws:kafka", "SelfManagedKafka"]  # a list, because what is looked for need not be hashable
+
+
+def _from_base64(name: str, content: object, arrival: object) -> Record:
+    received_at = clock(arrival)
+    try:
+        return opened(name, decode_base64(content), received_at)
+    except Malformed as malformed:
+        return Record(name, received_at=received_at, undecodable=str(malformed))
