@@ -11,16 +11,29 @@ from hvac_heartbeat.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_VERIFIED_OR_SECRET = SSLMODES[3:]  # what an IAM token, which is a password in clear text, may travel over
+_HIDDEN = ("password", "session_token")
+
 
 class Settings(msgspec.Struct, frozen=True):
-    """How to reach the database, and what to accept."""
+    """How to reach the database, and what to accept.
 
-    host: str
-    name: str
-    user: str
+    With `secret_arn`, an empty `host`, `name` or `user` and a `port` of None are the secret's to say.
+    """
+
+    host: str = ""
+    name: str = ""
+    user: str = ""
     password: str | None = None
-    port: int = 5432
+    port: int | None = None
     sslmode: str = "prefer"
+    sslrootcert: str | None = None
+    secret_arn: str | None = None
+    iam_auth: bool = False
+    region: str | None = None
+    session_token: str | None = None
+    secrets_extension_port: int = 2773
     new_devices: Literal["accept", "reject"] = "accept"
     device_claim: str | None = None
     site_claim: str | None = None
@@ -29,33 +42,105 @@ class Settings(msgspec.Struct, frozen=True):
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read DB_* and HEARTBEAT_* variables; an empty one counts as absent.
 
+        AWS's own variables say where we run and in which region ("Defined runtime environment variables", AWS Lambda
+        Developer Guide; PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, "AWS Parameters and Secrets Lambda Extension").
+
         Raises:
             SettingsError: naming every variable that is missing or cannot be used; it never shows a value of a secret.
         """
         given = {name: value for name, value in environment.items() if value}
-        missing = tuple(name for name in ("DB_HOST", "DB_NAME", "DB_USER") if name not in given)
-        if missing:
-            raise SettingsError(f"set {', '.join(missing)}: the database to write to", variables=missing)
-        inside_lambda = "AWS_LAMBDA_FUNCTION_NAME" in given
-        new_devices = given.get("HEARTBEAT_NEW_DEVICES", "accept")
-        if new_devices not in ("accept", "reject"):
-            raise SettingsError("HEARTBEAT_NEW_DEVICES must be accept or reject", variables=("HEARTBEAT_NEW_DEVICES",))
+        iam_auth = _flag(given, "DB_IAM_AUTH")
+        _check_credentials(given, iam_auth=iam_auth)
         return cls(
-            host=given["DB_HOST"],
-            name=given["DB_NAME"],
-            user=given["DB_USER"],
+            host=given.get("DB_HOST", ""),
+            name=given.get("DB_NAME", ""),
+            user=given.get("DB_USER", ""),
             password=given.get("DB_PASSWORD"),
-            port=_port(given.get("DB_PORT", "5432")),
-            sslmode=given.get("DB_SSLMODE", "verify-full" if inside_lambda else "prefer"),
-            new_devices="reject" if new_devices == "reject" else "accept",
+            port=_port(given, "DB_PORT"),
+            sslmode=_sslmode(given, iam_auth=iam_auth),
+            sslrootcert=given.get("DB_SSLROOTCERT"),
+            secret_arn=given.get("DB_SECRET_ARN"),
+            iam_auth=iam_auth,
+            region=_region(given, iam_auth=iam_auth),
+            session_token=given.get("AWS_SESSION_TOKEN"),
+            secrets_extension_port=_port(given, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT") or 2773,
+            new_devices=_new_devices(given),
             device_claim=_claim(given, "HEARTBEAT_DEVICE_CLAIM"),
             site_claim=_claim(given, "HEARTBEAT_SITE_CLAIM"),
         )
 
+    def __repr__(self) -> str:
+        """Show every setting but the secrets, so that no log line and no traceback can hold one."""
+        shown = (
+            f"{name}={'…' if name in _HIDDEN and getattr(self, name) is not None else repr(getattr(self, name))}"
+            for name in self.__struct_fields__
+        )
+        return f"Settings({', '.join(shown)})"
 
-def _port(text: str) -> int:
+
+def _check_credentials(given: Mapping[str, str], *, iam_auth: bool) -> None:
+    ways = [name for name in ("DB_PASSWORD", "DB_SECRET_ARN") if name in given] + ["DB_IAM_AUTH"] * iam_auth
+    if len(ways) > 1:
+        raise SettingsError(f"set only one of {' and '.join(ways)}: they contradict each other", variables=tuple(ways))
+    if ways == ["DB_SECRET_ARN"]:
+        return
+    missing = tuple(name for name in ("DB_HOST", "DB_NAME", "DB_USER") if name not in given)
+    if missing:
+        raise SettingsError(
+            f"set {', '.join(missing)} to name the database to write to, or DB_SECRET_ARN to a secret that does",
+            variables=missing,
+        )
+    # On a unix socket the server may know us by our account.
+    if not ways and not given["DB_HOST"].startswith("/"):
+        alternatives = ("DB_PASSWORD", "DB_SECRET_ARN", "DB_IAM_AUTH")
+        raise SettingsError(
+            "set DB_PASSWORD, or DB_SECRET_ARN, or DB_IAM_AUTH=true: the function has nothing to log in with",
+            variables=alternatives,
+        )
+
+
+def _sslmode(given: Mapping[str, str], *, iam_auth: bool) -> str:
+    default = "verify-full" if iam_auth or "AWS_LAMBDA_FUNCTION_NAME" in given else "prefer"
+    sslmode = given.get("DB_SSLMODE", default)
+    if sslmode not in SSLMODES:
+        raise SettingsError(f"DB_SSLMODE must be one of {', '.join(SSLMODES)}", variables=("DB_SSLMODE",))
+    if iam_auth and sslmode not in _VERIFIED_OR_SECRET:
+        raise SettingsError(
+            f"DB_SSLMODE must be one of {', '.join(_VERIFIED_OR_SECRET)} with DB_IAM_AUTH: a token is sent as it is",
+            variables=("DB_SSLMODE", "DB_IAM_AUTH"),
+        )
+    return sslmode
+
+
+def _region(given: Mapping[str, str], *, iam_auth: bool) -> str | None:
+    region = given.get("AWS_REGION", given.get("AWS_DEFAULT_REGION"))
+    if iam_auth and region is None:
+        raise SettingsError(
+            "set AWS_REGION with DB_IAM_AUTH: a token is made for one region", variables=("AWS_REGION",)
+        )
+    return region
+
+
+def _new_devices(given: Mapping[str, str]) -> Literal["accept", "reject"]:
+    new_devices = given.get("HEARTBEAT_NEW_DEVICES", "accept")
+    if new_devices not in ("accept", "reject"):
+        raise SettingsError("HEARTBEAT_NEW_DEVICES must be accept or reject", variables=("HEARTBEAT_NEW_DEVICES",))
+    return "reject" if new_devices == "reject" else "accept"
+
+
+def _flag(given: Mapping[str, str], name: str) -> bool:
+    text = given.get(name, "false").lower()
+    if text not in ("true", "false"):
+        raise SettingsError(f"{name} must be true or false", variables=(name,))
+    return text == "true"
+
+
+def _port(given: Mapping[str, str], name: str) -> int | None:
+    text = given.get(name)
+    if text is None:
+        return None
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**16):
-        raise SettingsError("DB_PORT must be a number from 1 to 65535", variables=("DB_PORT",))
+        raise SettingsError(f"{name} must be a number from 1 to 65535", variables=(name,))
     return int(text)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hvac_heartbeat.heartbeat import Heartbeat, merge
 from hvac_heartbeat.settings import Settings
-from hvac_heartbeat.store.connection import Database
+from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hvac_heartbeat.aws.triggers.http import Http
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
 from hvac_heartbeat.ingest import Outcome, Verdict, ingest
 from hvac_heartbeat.settings import Settings
-from hvac_heartbeat.store.connection import Database
+from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
 
 if TYPE_CHECKING:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 def place(settings: Settings) -> str:
     """Name the database for a person: what, where, as whom."""
-    where = settings.host if settings.host.startswith("/") else f"{settings.host}:{settings.port}"
-    return f"{settings.name} on {where} as {settings.user}"
+    if settings.secret_arn is not None and not settings.host:
+        return "the database that DB_SECRET_ARN names"
+    where = settings.host if settings.host.startswith("/") else f"{settings.host}:{settings.port or 5432}"
+    return f"{settings.name or 'the database of DB_SECRET_ARN'} on {where} as {settings.user or 'its role'}"
 
 
 def is_this_machine(host: str) -> bool:

@@ -1,37 +1,47 @@
-"""The one connection of a container: opened at first use, kept, replaced when it turns out broken."""
+"""Opens a connection the way the function does, every wait of which ends at a deadline."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import select
+import socket
+import threading
 import time
-from typing import TYPE_CHECKING, Any
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
+from psycopg import generators
 from psycopg.adapt import Dumper
+from psycopg.conninfo import make_conninfo
 from psycopg.pq import Format
 
-from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
+from hvac_heartbeat.store.credentials import credentials
+from hvac_heartbeat.store.roots import roots_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from psycopg.abc import PQGen, PQGenConn
+    from psycopg.pq.abc import PGconn
 
     from hvac_heartbeat.settings import Settings
+    from hvac_heartbeat.store.credentials import Credentials
 
-_CONNECT_TIMEOUT_S = 5
-_UNCHANGING = ("22", "23")  # data exception, integrity constraint violation: PostgreSQL manual, appendix A
+    Row = tuple[Any, ...]
+
+T = TypeVar("T")
+
+_ADDRESS_TIMEOUT_S: Final = 5.0  # for one address of the server, name and TLS and password included
+_CANCEL_TIMEOUT_S: Final = 0.2  # within what is kept back of the invocation's time for the answer
+# A host that is gone without a word (a failover) is noticed after these seconds, not when the time is up.
+_DEAD_PEER_S: Final = 5
+
+_READ, _WRITE = 1, 2  # psycopg.waiting.Wait and Ready
+_EVENTS: Final = {_READ: select.POLLIN, _WRITE: select.POLLOUT, _READ | _WRITE: select.POLLIN | select.POLLOUT}
 
 
-class StatementRefused(HvacHeartbeatError):
-    """The database refuses a row of the statement, today and tomorrow (SQLSTATE class 22 or 23).
-
-    `constraint` and `column` are the server's own words and may be None.
-    """
-
-    def __init__(self, sqlstate: str, constraint: str | None, column: str | None) -> None:
-        """Take what the server said."""
-        super().__init__(f"the database refuses the row (SQLSTATE {sqlstate})")
-        self.sqlstate = sqlstate
-        self.constraint = constraint
-        self.column = column
+class DeadlinePassed(psycopg.OperationalError):
+    """The server did not answer in time; what it does with the statement is not known."""
 
 
 class Packed(bytes):
@@ -47,77 +57,138 @@ class _PackedDumper(Dumper):
         return obj
 
 
-def connect(settings: Settings) -> psycopg.Connection[tuple[Any, ...]]:
+class BoundedConnection(psycopg.Connection["Row"]):
+    """A connection that waits for its server until `deadline` and no longer.
+
+    `deadline` is in seconds of `time.monotonic`. Done here rather than with statement_timeout: that takes a SET, which
+    pins a connection of RDS Proxy, and a server that does not answer keeps to no timeout either.
+    """
+
+    deadline: float = math.inf
+
+    def wait(self, gen: PQGen[T], interval: float = 0.0, timeout: float | None = None) -> T:  # noqa: ARG002 - the driver's signature
+        """Run one of the driver's exchanges with the server to its end.
+
+        Raises:
+            DeadlinePassed: the connection is of no use after that; close it.
+        """
+        fileno = self.pgconn.socket
+        ready = 0
+        try:
+            wanted = next(gen)
+            while True:
+                ready = _await_socket(fileno, wanted, self.deadline)
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def connect(settings: Settings, deadline: float | None = None, *, fresh: bool = False) -> BoundedConnection:
     """Open a connection the way the function does: autocommit, and no statement is ever given a name.
 
+    The deadline bounds all of it: the credentials, the server's name, TLS and the login. `fresh` reads the credentials
+    past every cache. The connection itself has no deadline yet.
+
     Raises:
-        psycopg.Error: as the driver words it; `Database.run` translates.
+        CredentialsUnavailable: when the credentials cannot be had.
+        psycopg.Error: as the driver words it; `failures` translates.
     """
-    connection = psycopg.connect(
-        host=settings.host,
-        port=settings.port,
-        dbname=settings.name,
-        user=settings.user,
-        password=settings.password,
-        sslmode=settings.sslmode,
-        connect_timeout=_CONNECT_TIMEOUT_S,
+    deadline = time.monotonic() + _ADDRESS_TIMEOUT_S if deadline is None else deadline
+    login = credentials(settings, deadline, fresh=fresh)
+    failure: psycopg.Error | None = None
+    for host in login.host.split(","):
+        for address in _addresses(host, login.port, deadline):
+            try:
+                return _connect_to(host, address, login, settings, deadline)
+            except psycopg.OperationalError as error:
+                failure = error
+    raise failure or psycopg.OperationalError("the server's name leads to no address")
+
+
+def _connect_to(
+    host: str, address: str | None, login: Credentials, settings: Settings, deadline: float
+) -> BoundedConnection:
+    conninfo = make_conninfo(
+        host=host,
+        hostaddr=address,
+        port=login.port,
+        dbname=login.name,
+        user=login.user,
+        password=login.password,
         application_name="hvac-heartbeat",
-        autocommit=True,
-        prepare_threshold=None,
-        cursor_factory=psycopg.RawCursor,
+        sslmode=settings.sslmode,
+        # libpq verifies even under "require" when it is given roots.
+        sslrootcert=(settings.sslrootcert or roots_for(host)) if settings.sslmode.startswith("verify") else None,
+        gssencmode="disable",
+        keepalives_idle=_DEAD_PEER_S,
+        keepalives_interval=1,
+        keepalives_count=3,
+        tcp_user_timeout=_DEAD_PEER_S * 1000,
     )
+    exchange = generators.connect(conninfo)
+    deadline = min(deadline, time.monotonic() + _ADDRESS_TIMEOUT_S)
+    connection = BoundedConnection(_open(exchange, deadline))
+    connection.autocommit = True
+    connection.prepare_threshold = None
+    connection.cursor_factory = psycopg.RawCursor
     connection.adapters.register_dumper(Packed, _PackedDumper)
     return connection
 
 
-class Database:
-    """Runs statements on the container's connection."""
+def _open(exchange: PQGenConn[PGconn], deadline: float) -> PGconn:
+    try:
+        fileno, wanted = next(exchange)
+        while True:
+            ready = _await_socket(fileno, wanted, deadline)
+            fileno, wanted = exchange.send(ready)
+    except StopIteration as end:
+        opened: PGconn = end.value
+        return opened
 
-    def __init__(self, settings: Settings) -> None:
-        """Take the settings; nothing is opened before the first statement."""
-        self.settings = settings
-        self.milliseconds = 0.0  # time spent waiting for the database since the last `reset_clock`
-        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
-    def run(self, statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
-        """Run one statement in a transaction of its own and return its rows.
+def abandon(connection: BoundedConnection) -> None:
+    """Close a connection whose server has not answered, asking it to stop the statement but not waiting for that."""
+    with contextlib.suppress(psycopg.Error):
+        connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+    connection.close()
 
-        A broken connection is replaced and the statement sent once more, so it must be one that can be repeated.
-        `deadline` is in seconds of `time.monotonic`.
 
-        Raises:
-            StatementRefused: the database refuses one of the rows.
-            StoreUnavailable: anything else.
-        """
-        started = time.perf_counter()
+def _await_socket(fileno: int, wanted: int, deadline: float) -> int:
+    """Return what the socket is ready for, in the numbers of psycopg's Ready."""
+    left = deadline - time.monotonic()
+    if left > 0:
+        waiting = select.poll()
+        waiting.register(fileno, _EVENTS[wanted])
+        # None, not infinity, stands for ever; rounded up so that the last millisecond is not spun away.
+        for _, events in waiting.poll(None if left == math.inf else math.ceil(left * 1000)):
+            ready = (_READ if events & select.POLLIN else 0) | (_WRITE if events & select.POLLOUT else 0)
+            return ready or wanted  # an error or a hang-up: libpq will find out which
+    raise DeadlinePassed("the server did not answer in time")
+
+
+def _addresses(host: str, port: int, deadline: float) -> list[str | None]:
+    """Look the name up, for no longer than there is time; libpq would do it itself, for as long as it takes."""
+    if host.startswith(("/", "@")):
+        return [None]
+    with contextlib.suppress(ValueError):
+        return [str(ip_address(host))]
+    found: list[str | None] = []
+    failures: list[OSError] = []
+
+    def look_up() -> None:
         try:
-            return self._run(statement, parameters, deadline)
-        finally:
-            self.milliseconds += (time.perf_counter() - started) * 1000
+            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+            found.extend(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        except OSError as error:
+            failures.append(error)
 
-    def close(self) -> None:
-        """Close the connection, if there is one; the next statement opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _run(self, statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
-        warm = self._connection is not None
-        try:
-            return self._execute(statement, parameters)
-        except psycopg.Error as error:
-            if error.sqlstate is not None and error.sqlstate.startswith(_UNCHANGING):
-                diagnosis = error.diag
-                raise StatementRefused(error.sqlstate, diagnosis.constraint_name, diagnosis.column_name) from error
-            broken = self._connection is None or self._connection.broken
-            if broken:
-                self.close()
-            if not (warm and broken and time.monotonic() < deadline):
-                raise StoreUnavailable("the database could not take the heartbeats", sqlstate=error.sqlstate) from error
-        return self._run(statement, parameters, deadline)
-
-    def _execute(self, statement: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
-        if self._connection is None:
-            self._connection = connect(self.settings)
-        cursor = self._connection.execute(statement, parameters)
-        return cursor.fetchall() if cursor.description else []
+    # A thread, because getaddrinfo takes no timeout; one that never ends is left behind and holds nothing.
+    thread = threading.Thread(target=look_up, name="look-up", daemon=True)
+    thread.start()
+    thread.join(max(min(deadline - time.monotonic(), _ADDRESS_TIMEOUT_S), 0))
+    if thread.is_alive():
+        raise DeadlinePassed("the server's name was not found in time")
+    if failures:
+        raise psycopg.OperationalError("the server's name cannot be found") from failures[0]
+    return found

@@ -11,11 +11,14 @@ from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.ingest import Written
 from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, pack_column
-from hvac_heartbeat.store.connection import Database, Packed, StatementRefused
+from hvac_heartbeat.store.connection import Packed
+from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from hvac_heartbeat.store.database import Database
 
 # The order of the parameters of `heartbeats` and `heartbeat` in queries.sql.
 _COLUMNS = (

@@ -1,0 +1,183 @@
+"""Where to connect and as whom: from the environment, from Secrets Manager, or with an IAM token; one shape."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from hvac_heartbeat.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+
+    from hvac_heartbeat.settings import Settings
+
+_DEFAULT_PORT: Final = 5432
+_EXTENSION_TIMEOUT_S: Final = 3.0
+_AWS_TIMEOUT_S: Final = 5.0
+
+
+class CredentialsUnavailable(StoreUnavailable):
+    """The credentials cannot be had; the message says which setting to look at, and never shows a secret."""
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """One way in: the server, the database, the role and its password."""
+
+    host: str
+    port: int
+    name: str
+    user: str
+    password: str | None
+
+    def __repr__(self) -> str:
+        """Show nothing: a password must not end up in a traceback."""
+        return "Credentials(…)"
+
+
+class _Secret(msgspec.Struct):
+    """The JSON of an RDS secret ("JSON structure of AWS Secrets Manager secrets", Secrets Manager User Guide)."""
+
+    username: str | None = None
+    password: str | None = None
+    host: str | None = None
+    port: int | str | None = None
+    dbname: str | None = None
+
+
+class _ExtensionAnswer(msgspec.Struct):
+    SecretString: str
+
+
+def credentials(settings: Settings, deadline: float, *, fresh: bool = False) -> Credentials:
+    """Get the credentials for one new connection.
+
+    `fresh` goes past every cache, for when the server has refused what the cache said. `deadline` is in seconds of
+    `time.monotonic`.
+
+    Raises:
+        CredentialsUnavailable: when the secret or the token cannot be had, or the secret lacks something.
+    """
+    if settings.secret_arn is not None:
+        return _from_secret(settings, _secret_text(settings, settings.secret_arn, deadline, fresh=fresh))
+    password = _iam_token(settings, deadline) if settings.iam_auth else settings.password
+    return Credentials(settings.host, settings.port or _DEFAULT_PORT, settings.name, settings.user, password)
+
+
+def _from_secret(settings: Settings, text: str) -> Credentials:
+    try:
+        secret = msgspec.json.decode(text, type=_Secret)
+        port = settings.port or int(secret.port or _DEFAULT_PORT)
+    except (msgspec.MsgspecError, ValueError):
+        # Not chained: the decoder's error can quote the secret.
+        raise CredentialsUnavailable(
+            "the secret that DB_SECRET_ARN names is not a JSON object with username and password as text"
+        ) from None
+    found = {
+        "host": settings.host or secret.host,
+        "dbname": settings.name or secret.dbname,
+        # The password is this user's. A rotation of alternating users changes both, and DB_USER would stay behind.
+        "username": secret.username or settings.user,
+        "password": secret.password,
+    }
+    missing = [key for key, value in found.items() if not value]
+    if missing:
+        raise CredentialsUnavailable(f"the secret that DB_SECRET_ARN names lacks {', '.join(missing)}")
+    return Credentials(
+        host=found["host"] or "",
+        port=port,
+        name=found["dbname"] or "",
+        user=found["username"] or "",
+        password=found["password"],
+    )
+
+
+def _secret_text(settings: Settings, arn: str, deadline: float, *, fresh: bool) -> str:
+    # The extension keeps what it has read for up to five minutes and has no documented way around that, so that the
+    # old password would come back ("AWS Parameters and Secrets Lambda Extension", Secrets Manager User Guide).
+    text = None if fresh else _ask_extension(settings, arn, deadline)
+    if text is None:
+        text = _ask_secrets_manager(settings, arn, deadline)
+    if not text:
+        raise CredentialsUnavailable("the secret that DB_SECRET_ARN names is empty, or binary: store JSON text in it")
+    return text
+
+
+def _ask_extension(settings: Settings, arn: str, deadline: float) -> str | None:
+    """Return None when there is no extension, or it does not answer with the secret: Secrets Manager then says why."""
+    if settings.session_token is None:
+        return None
+    from http.client import HTTPConnection, HTTPException
+    from urllib.parse import urlencode
+
+    timeout = min(_EXTENSION_TIMEOUT_S, _left(deadline) / 2)
+    connection = HTTPConnection("localhost", settings.secrets_extension_port, timeout=timeout)
+    try:
+        connection.request(
+            "GET",
+            f"/secretsmanager/get?{urlencode({'secretId': arn})}",
+            headers={"X-Aws-Parameters-Secrets-Token": settings.session_token},
+        )
+        answer = connection.getresponse()
+        found = answer.read()
+        return msgspec.json.decode(found, type=_ExtensionAnswer).SecretString if answer.status == 200 else None  # noqa: PLR2004
+    except (OSError, HTTPException, msgspec.MsgspecError):
+        return None
+    finally:
+        connection.close()
+
+
+def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str | None:
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError as error:
+        raise CredentialsUnavailable("DB_SECRET_ARN needs boto3, which Lambda's runtime has: install it") from error
+    try:
+        client = boto3.client("secretsmanager", region_name=_region(settings), config=_bounds(deadline))
+        answer = client.get_secret_value(SecretId=arn)
+    except (BotoCoreError, ClientError) as error:
+        code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+        raise CredentialsUnavailable(
+            f"the secret that DB_SECRET_ARN names cannot be read ({code}): "
+            "look at the name and at the function's right to secretsmanager:GetSecretValue"
+        ) from error
+    return answer.get("SecretString")
+
+
+def _iam_token(settings: Settings, deadline: float) -> str:
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ImportError as error:
+        raise CredentialsUnavailable("DB_IAM_AUTH needs boto3, which Lambda's runtime has: install it") from error
+    try:
+        client = boto3.client("rds", region_name=settings.region, config=_bounds(deadline))
+        return client.generate_db_auth_token(settings.host, settings.port or _DEFAULT_PORT, settings.user)
+    except (BotoCoreError, ClientError) as error:
+        raise CredentialsUnavailable(
+            f"no token could be signed for DB_IAM_AUTH ({type(error).__name__}): look at the function's role"
+        ) from error
+
+
+def _region(settings: Settings) -> str | None:
+    """Return the region that the ARN names, else the function's own."""
+    parts = (settings.secret_arn or "").split(":")
+    return parts[3] if parts[0] == "arn" and len(parts) > 3 and parts[3] else settings.region  # noqa: PLR2004
+
+
+def _bounds(deadline: float) -> Config:
+    from botocore.config import Config
+
+    # Two attempts of a connect and a read each have to fit.
+    seconds = min(_AWS_TIMEOUT_S, _left(deadline) / 4)
+    return Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 2, "mode": "standard"})
+
+
+def _left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise CredentialsUnavailable("no time was left to read the credentials")
+    return left

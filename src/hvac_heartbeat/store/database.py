@@ -1,0 +1,115 @@
+"""The container's one connection: opened at first use, kept, and replaced when it turns out broken."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.store.connection import BoundedConnection, DeadlinePassed, abandon, connect
+from hvac_heartbeat.store.failures import Failure, Remedy, StatementRefused, understand
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hvac_heartbeat.settings import Settings
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+
+
+class Database:
+    """Runs statements on the container's connection."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings; nothing is opened before the first statement."""
+        self.settings = settings
+        self.milliseconds = 0.0  # time spent waiting for the database; who reports it sets it back to zero
+        self._connection: BoundedConnection | None = None
+
+    def run(self, statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
+        """Run one statement in a transaction of its own and return its rows.
+
+        A broken connection is replaced and the statement sent once more, and what may pass is tried again while there
+        is time, so it must be a statement that can be repeated. `deadline` is in seconds of `time.monotonic`.
+
+        Raises:
+            StatementRefused: the database refuses one of the rows.
+            StoreUnavailable: anything else.
+        """
+        started = time.perf_counter()
+        try:
+            return self._execute(statement, parameters, deadline)
+        except psycopg.Error as error:
+            return self._retry(error, statement, parameters, deadline)
+        except BaseException:
+            # Interrupted in the middle of an exchange: whose answer comes next is not known.
+            self.close()
+            raise
+        finally:
+            self.milliseconds += (time.perf_counter() - started) * 1000
+
+    def close(self) -> None:
+        """Close the connection, if there is one; the next statement opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _execute(
+        self, statement: str, parameters: Sequence[object], deadline: float, *, fresh: bool = False
+    ) -> list[tuple[Any, ...]]:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = connect(self.settings, deadline, fresh=fresh)
+        connection.deadline = deadline
+        cursor = connection.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    def _retry(
+        self, error: psycopg.Error, statement: str, parameters: Sequence[object], deadline: float
+    ) -> list[tuple[Any, ...]]:
+        """Try the remedies of one error after the other until the statement is through or there is nothing to try."""
+        spent: set[Remedy] = set()
+        for attempt in range(1_000_000):
+            failure = understand(error, connecting=self._connection is None)
+            if failure.remedy is Remedy.REFUSED:
+                raise StatementRefused(
+                    failure.sqlstate or "", error.diag.constraint_name, error.diag.column_name
+                ) from error
+            self._drop_connection(error, failure)
+            pause = self._pause(failure, attempt, spent)
+            if pause is None or time.monotonic() + pause >= deadline:
+                raise StoreUnavailable(failure.message, sqlstate=failure.sqlstate) from error
+            time.sleep(pause)
+            try:
+                return self._execute(statement, parameters, deadline, fresh=failure.remedy is Remedy.CREDENTIALS)
+            except psycopg.Error as another:
+                error = another
+        raise AssertionError("a million pauses")  # pragma: no cover
+
+    def _drop_connection(self, error: psycopg.Error, failure: Failure) -> None:
+        if self._connection is None:
+            return
+        if isinstance(error, DeadlinePassed):
+            abandon(self._connection)
+        if self._connection.closed or failure.remedy in (Remedy.RECONNECT, Remedy.REDIRECT, Remedy.CREDENTIALS):
+            self.close()
+
+    def _pause(self, failure: Failure, attempt: int, spent: set[Remedy]) -> float | None:
+        """Return how long to wait before the next attempt, None when there is to be none."""
+        if failure.remedy is Remedy.NONE or (failure.remedy is Remedy.CREDENTIALS and self._credentials_are_fixed):
+            return None
+        if failure.remedy in (Remedy.RECONNECT, Remedy.CREDENTIALS):
+            # Once each: a batch that takes the server down, or a password that is wrong, would do so for ever.
+            first = failure.remedy not in spent
+            spent.add(failure.remedy)
+            return 0.0 if first else None
+        # Full jitter: containers that failed together must not come back together.
+        return random.uniform(0, min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
+
+    @property
+    def _credentials_are_fixed(self) -> bool:
+        return self.settings.secret_arn is None and not self.settings.iam_auth
