@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hvac_heartbeat.fields import INT4_MAX
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
-from hvac_heartbeat.store import connection as store_connection
+from hvac_heartbeat.store import database as store_database
 from hvac_heartbeat.store.device_state import DeviceState
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ heartbeats = st.builds(
 
 @pytest.fixture
 def store(environment: dict[str, str]) -> Iterator[DeviceState]:
-    database = store_connection.Database(Settings.from_environment(environment))
+    database = store_database.Database(Settings.from_environment(environment))
     yield DeviceState(database)
     database.close()
 
