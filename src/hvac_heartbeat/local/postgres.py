@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SUPERUSER = "postgres"
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
+_ORPHANS_TIMEOUT_S = 30.0
 
 # Outlives its owner by a moment: when the pipe on its standard input closes, for whatever reason
 # (SIGKILL too), it ends the server and removes the folder. It asks postmaster.pid, which
@@ -80,6 +81,7 @@ class PostgresServer:
             **(settings or {}),
         }
         self._server: subprocess.Popen[bytes] | None = None
+        self._killed = False
         self._watchdog = subprocess.Popen(
             ["/bin/sh", "-c", _WATCHDOG, "watchdog", str(self.folder)],
             stdin=subprocess.PIPE,
@@ -111,31 +113,29 @@ class PostgresServer:
         """Create the cluster when there is none yet, start the server, wait until it answers."""
         if not self.data.exists():
             self._initialise()
-        with self.log.open("ab") as log:
-            self._server = subprocess.Popen(
-                [self._programs / "postgres", "-D", self.data, *self._options()],
-                cwd=self.folder,
-                env=programs.clean_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Ctrl-C in the terminal is for the owner, who then stops the server in order.
-                start_new_session=True,
-                user=self._account,
-            )
-        self._await_ready()
-        return self
+        # The children of a killed postmaster live on for a moment, and with them the shared memory
+        # that keeps the next one from starting.
+        patience = time.monotonic() + (_ORPHANS_TIMEOUT_S if self._killed else 0)
+        while True:
+            self._launch()
+            try:
+                self._await_ready()
+            except ServerError:
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.1)
+            else:
+                self._killed = False
+                return self
 
     def stop(self) -> None:
         """End the server in order, dropping its connections; it may be started again."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """End the server as a crash would, without writing anything; it may be started again."""
-        if self._server is not None and self._server.poll() is None:
-            # SIGQUIT, not SIGKILL: the postmaster would leave its children behind, and with them
-            # the shared memory that keeps the next start from beginning.
-            self._end(signal.SIGQUIT)
+        """End the server with SIGKILL, as the system would when memory runs out; it may be started again."""
+        self._killed = True
+        self._end(signal.SIGKILL)
 
     def restart(self) -> None:
         """Stop the server in order and start it again on the same data."""
@@ -188,6 +188,20 @@ class PostgresServer:
         )
         if done.returncode:
             raise ServerError(f"initdb failed; it said: {done.stderr.strip()[-600:]}")
+
+    def _launch(self) -> None:
+        with self.log.open("ab") as log:
+            self._server = subprocess.Popen(
+                [self._programs / "postgres", "-D", self.data, *self._options()],
+                cwd=self.folder,
+                env=programs.clean_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C in the terminal is for the owner, who then stops the server in order.
+                start_new_session=True,
+                user=self._account,
+            )
 
     def _options(self) -> list[str]:
         return [f"--{name}={value}" for name, value in self._settings.items()]
