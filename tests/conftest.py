@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,15 @@ def _server() -> TestServer:
     return _started[0]
 
 
+def _timescale(connection: psycopg.Connection) -> str | None:
+    """Return TimescaleDB's version where the server has loaded it; installed files alone cannot be used."""
+    found = connection.execute(
+        "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
+        " AND current_setting('timescaledb.max_background_workers', true) IS NOT NULL"
+    ).fetchone()
+    return found[0] if found else None
+
+
 def pytest_report_header() -> list[str]:
     """Name the server that the tests will run on."""
     try:
@@ -113,11 +123,9 @@ def pytest_report_header() -> list[str]:
         pytest.exit(f"No PostgreSQL to test on. {failure}", returncode=1)
     with connection:
         version = connection.execute("SHOW server_version").fetchone()
-        timescale = connection.execute(
-            "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
-        ).fetchone()
+        timescale = _timescale(connection)
     origin = "TEST_DATABASE_URL" if os.environ.get("TEST_DATABASE_URL") else "a throwaway server"
-    with_timescale = f"TimescaleDB {timescale[0]}" if timescale else "TimescaleDB not there, so not tested with"
+    with_timescale = f"TimescaleDB {timescale}" if timescale else "TimescaleDB not there, so not tested with"
     return [f"database: PostgreSQL {version[0] if version else '?'} ({origin}), {with_timescale}"]
 
 
@@ -155,16 +163,30 @@ def template(server: TestServer) -> Iterator[str]:
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         with psycopg.connect(server.url(name), autocommit=True) as inside:
+            if _timescale(inside):
+                inside.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
             inside.execute(MISSION_SCHEMA)
         yield name
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _copy(admin: psycopg.Connection, create: sql.Composed) -> None:
+    """Copy a template as soon as nobody is in it: TimescaleDB's background worker looks into every database."""
+    for _ in range(60):
+        try:
+            admin.execute(create)
+        except psycopg.errors.ObjectInUse:
+            time.sleep(0.5)
+        else:
+            return
+    admin.execute(create)
 
 
 def _new_database(server: TestServer, template: str) -> Iterator[Database]:
     name = f"hvac_{uuid4().hex[:12]}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
-        admin.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        _copy(admin, create.format(sql.Identifier(name), sql.Identifier(template)))
         yield Database(name, server)
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
