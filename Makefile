@@ -2,16 +2,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+ARCHITECTURE ?= arm64
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run test check bench lock clean
+.PHONY: help run test check bench lock clean package deploy-tools
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 run: $(READY) ## send the sample events to a throwaway PostgreSQL (or to DB_HOST…) and show the rows
 	@$(BIN)/hvac-heartbeat run $(ARGS)
@@ -28,12 +29,19 @@ check: $(READY) ## lint, format, types, import rules
 bench: $(READY) ## measure against peers and against the floor
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+package: $(READY) ## build dist/hvac-heartbeat.zip for Lambda (ARCHITECTURE=x86_64 for another than arm64)
+	@$(BIN)/python -m deployment.package --architecture $(ARCHITECTURE) $(ARGS)
+
+deploy-tools: $(READY) ## install what checks and emulates a deployment into .venv-deploy (once; some minutes)
+	@$(BIN)/python -m deployment.tools
+
 lock: $(READY) ## pin the newest versions into requirements*.txt
 	@$(LOCK) requirements.in -o requirements.txt
 	@$(LOCK) requirements-dev.in -o requirements-dev.txt
+	@for tools in deployment/requirements/*.in; do $(LOCK) $$tools -o $${tools%.in}.txt; done
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-deploy build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'

@@ -146,7 +146,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
     for item in items:
         asks_for_one = isinstance(item, pytest.Function) and _DATABASE_FIXTURES & set(item.fixturenames)
-        if asks_for_one or "/tests/database/" in str(item.path):
+        # What is deployed is the same on every server version, and the emulator takes its time.
+        deploys = "/tests/deployment/" in str(item.path)
+        if (asks_for_one and not deploys) or "/tests/database/" in str(item.path):
             item.add_marker(pytest.mark.database)
 
 

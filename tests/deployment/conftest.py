@@ -1,0 +1,115 @@
+"""The tools of `make deploy-tools`, the package for this machine, and an AWS emulator with a database behind it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deployment import tools
+from deployment.package import build
+from deployment.target import Target
+from hvac_heartbeat.aws.triggers import recognise
+from tests.conftest import Database, TestServer, _new_database
+from tests.deployment.emulator import Cloud, running_emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DEBIANS_CLI = Path("/usr/bin/aws")
+ARCHITECTURE = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
+LOCAL_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def left_out(why: str) -> None:
+    """Skip the test, saying how to run it; with CI=true nothing may be left out."""
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def tool() -> Callable[[str, str], str]:
+    """The path of a program of .venv-deploy, by environment and name."""
+
+    def find(environment: str, name: str) -> str:
+        if not tools.is_current(environment):
+            left_out(
+                f"{name} is not there or outdated; `make deploy-tools` installs it, then `make test` runs this too"
+            )
+        return str(tools.program(environment, name))
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def aws_v1(tool: Callable[[str, str], str]) -> str:
+    """AWS CLI version 1, from the package index."""
+    return tool("tools", "aws")
+
+
+@pytest.fixture(scope="session")
+def aws_v2() -> str:
+    """AWS CLI version 2, from Debian's package or whatever `aws` is on the PATH."""
+    for candidate in (str(DEBIANS_CLI), shutil.which("aws")):
+        if candidate and Path(candidate).exists() and _major_version(candidate) == "2":
+            return candidate
+    left_out("AWS CLI version 2 is not there; `apt-get install awscli` brings it on Debian 12 and later")
+    raise AssertionError
+
+
+def _major_version(program: str) -> str:
+    import subprocess
+
+    answer = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
+    return answer.stdout.removeprefix("aws-cli/")[:1]
+
+
+@pytest.fixture(scope="session")
+def local_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip, built for this machine's processor and this Python, which the emulator runs functions with."""
+    output = tmp_path_factory.mktemp("package") / "local.zip"
+    return build(Target(LOCAL_PYTHON, ARCHITECTURE), output).path
+
+
+@pytest.fixture(scope="session")
+def fleet_database(server: TestServer, template: str) -> Iterator[Database]:
+    """One database with the mission's table and view for everything that is deployed in a run."""
+    yield from _new_database(server, template)
+
+
+@pytest.fixture(scope="session")
+def cloud(tool: Callable[[str, str], str], aws_v1: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """An emulated AWS region, empty at first."""
+    with running_emulator(tool("emulator", "ministack"), tmp_path_factory.mktemp("emulator")) as address:
+        yield Cloud(
+            address,
+            DEBIANS_CLI if DEBIANS_CLI.exists() else Path(aws_v1),
+            Path(aws_v1),
+            tmp_path_factory.mktemp("cloud"),
+        )
+
+
+EVENTS: dict[str, dict[str, object]] = {
+    "http": {"version": "2.0", "requestContext": {"http": {"method": "POST", "path": "/heartbeat"}}, "body": "{}"},
+    "sqs": {"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "{}"}]},
+    "kinesis": {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "e30="}}]},
+    "sns": {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "{}"}}]},
+    "schedule": {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}},
+}
+
+
+@pytest.fixture(scope="session")
+def trigger_exists() -> Callable[[str], None]:
+    """Expects the test to fail while the function does not know the trigger yet, and not a day longer."""
+
+    def look(name: str) -> None:
+        if recognise(EVENTS[name]).name == "unknown":
+            pytest.xfail(f"the function does not recognise {name} events yet")
+
+    return look

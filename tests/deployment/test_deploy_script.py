@@ -1,0 +1,273 @@
+"""deploy.sh against the emulator: it creates, it changes only what differs, it tells no secret, it fails in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from deployment.package import ROOT
+from tests.deployment.conftest import ARCHITECTURE, DEBIANS_CLI
+from tests.deployment.emulator import ACCOUNT, REGION, Cloud, eventually, post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Database
+
+NAME = "hvac-heartbeat-updater"
+PASSWORD = "correct-horse-battery-staple"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:dead"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How one run of deploy.sh ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def done(self) -> list[str]:
+        """What it says it did or would do."""
+        return [line.split(" ", 1)[1] for line in self.out.splitlines() if line.startswith(("did ", "would "))]
+
+
+def deploy(environment: dict[str, str], *options: str) -> Run:
+    """Run deploy.sh in exactly this environment."""
+    ended = subprocess.run(
+        [str(ROOT / "deploy.sh"), *options], env=environment, capture_output=True, text=True, timeout=170
+    )
+    return Run(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="module")
+def settings(
+    cloud: Cloud, local_package: Path, fleet_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What a person would have exported, for the emulated account."""
+    tick = tmp_path_factory.mktemp("tick") / "tick.json"
+    tick.write_text(json.dumps({"device_id": "canary", "site_id": "schedule"}))
+    return (
+        cloud.environment()
+        | fleet_database.environment
+        | {
+            "REGION": REGION,
+            "ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/hvac-heartbeat",
+            "DB_PASSWORD": PASSWORD,
+            "DB_SSLMODE": "disable",
+            "PACKAGE": str(local_package),
+            "ARCHITECTURE": ARCHITECTURE,
+            "DEAD_LETTER_ARN": QUEUE,
+            "CONCURRENCY": "20",
+            "SCHEDULE_INPUT": str(tick),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def dry(cloud: Cloud, settings: dict[str, str]) -> Run:
+    """A dry run before anything exists."""
+    run = deploy(settings, "--dry-run", "--schedule", "--api", "--iot")
+    assert cloud.aws("lambda", "list-functions")["Functions"] == []
+    return run
+
+
+@pytest.fixture(scope="module")
+def first(dry: Run, settings: dict[str, str]) -> Run:
+    """The run that creates everything."""
+    return deploy(settings, "--schedule", "--api", "--iot")
+
+
+@pytest.mark.slow
+class TestAllTriggers:
+    """One deployment with every flag, with the CLI of version 2 where it is installed."""
+
+    def test_a_dry_run_says_what_the_first_run_then_does(self, dry: Run, first: Run) -> None:
+        assert dry.code == 0, dry.err
+        assert first.code == 0, first.err
+        assert dry.done
+        assert dry.done == first.done
+
+    def test_the_function_is_as_asked_for(
+        self, first: Run, cloud: Cloud, fleet_database: Database, settings: dict[str, str]
+    ) -> None:
+        function = cloud.aws("lambda", "get-function", "--function-name", NAME)
+        configuration = function["Configuration"]
+        assert configuration["Runtime"] == "python3.13"
+        assert configuration["Handler"] == "lambda_function.lambda_handler"
+        assert (configuration["MemorySize"], configuration["Timeout"]) == (128, 25)
+        assert configuration["Architectures"] == [ARCHITECTURE]
+        assert configuration["DeadLetterConfig"] == {"TargetArn": QUEUE}
+        assert configuration["Environment"]["Variables"] == fleet_database.environment | {
+            "DB_PASSWORD": PASSWORD,
+            "DB_SSLMODE": "disable",
+        }
+        assert function["Concurrency"] == {"ReservedConcurrentExecutions": 20}
+        events = cloud.aws("lambda", "get-function-event-invoke-config", "--function-name", NAME)
+        assert (events["MaximumEventAgeInSeconds"], events["MaximumRetryAttempts"]) == (300, 2)
+
+    def test_only_the_named_sources_may_invoke_it(self, first: Run, cloud: Cloud) -> None:
+        policy = json.loads(cloud.aws("lambda", "get-policy", "--function-name", NAME)["Policy"])
+        sources = {
+            entry["Principal"]["Service"]: entry["Condition"]["ArnLike"]["AWS:SourceArn"]
+            for entry in policy["Statement"]
+            if not entry["Sid"].endswith("_gateway")
+        }
+        (api,) = cloud.aws("apigatewayv2", "get-apis")["Items"]
+        assert sources == {
+            "events.amazonaws.com": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/hvac-heartbeat-schedule",
+            "apigateway.amazonaws.com": f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{api['ApiId']}/prod/*",
+            "iot.amazonaws.com": f"arn:aws:iot:{REGION}:{ACCOUNT}:rule/hvac_heartbeat_updater_device",
+        }
+
+    def test_a_second_run_changes_nothing(self, first: Run, cloud: Cloud, settings: dict[str, str]) -> None:
+        before = cloud.aws("lambda", "get-function-configuration", "--function-name", NAME)
+        second = deploy(settings, "--schedule", "--api", "--iot")
+        assert second.code == 0, second.err
+        assert second.done == []
+        assert second.out.endswith("nothing to change\n")
+        assert cloud.aws("lambda", "get-function-configuration", "--function-name", NAME) == before
+
+    def test_the_password_is_on_no_command_line_and_in_no_output(self, dry: Run, first: Run, cloud: Cloud) -> None:
+        lines = cloud.command_lines.read_text()
+        assert "create-function" in lines
+        assert PASSWORD not in lines + dry.out + dry.err + first.out + first.err
+
+    def test_an_iot_publish_arrives_in_the_table(
+        self, first: Run, cloud: Cloud, fleet_database: Database, tmp_path: Path
+    ) -> None:
+        payload = tmp_path / "payload.json"
+        payload.write_text(json.dumps({"device_id": "iot-1", "site_id": "building-a", "status": "degraded"}))
+        cloud.aws(
+            "iot-data", "publish", "--topic", "hvac/building-a/iot-1/heartbeat", "--payload", f"fileb://{payload}"
+        )
+        eventually(lambda: seen(fleet_database, "iot-1") == ("building-a", "degraded"), "the heartbeat over IoT")
+
+    def test_a_gateways_batch_over_iot_arrives_in_the_table(
+        self, first: Run, cloud: Cloud, fleet_database: Database, tmp_path: Path
+    ) -> None:
+        payload = tmp_path / "payload.json"
+        payload.write_text(
+            json.dumps({"devices": [{"device_id": f"gw-{n}", "site_id": "building-b"} for n in range(3)]})
+        )
+        cloud.aws("iot-data", "publish", "--topic", "hvac/building-b/heartbeats", "--payload", f"fileb://{payload}")
+        eventually(lambda: all(seen(fleet_database, f"gw-{n}") for n in range(3)), "the gateway's batch")
+
+    def test_an_http_request_arrives_in_the_table(
+        self, first: Run, cloud: Cloud, fleet_database: Database, trigger_exists: Callable[[str], None]
+    ) -> None:
+        trigger_exists("http")
+        (api,) = cloud.aws("apigatewayv2", "get-apis")["Items"]
+        status, answer = post(
+            f"{cloud.address}/_aws/execute-api/{api['ApiId']}/prod/heartbeat",
+            json.dumps({"device_id": "http-1", "site_id": "building-a", "status": "ready"}).encode(),
+            {"content-type": "application/json"},
+        )
+        assert status == 200, answer
+        assert json.loads(answer)["updated_devices"] == ["http-1"]
+        assert seen(fleet_database, "http-1") == ("building-a", "ready")
+
+    def test_a_schedule_tick_arrives_in_the_table(self, first: Run, fleet_database: Database) -> None:
+        """The emulator looks at its rules every ten seconds, and the first minute begins when the rule was made."""
+        eventually(lambda: seen(fleet_database, "canary") == ("schedule", None), "the first tick", within_s=100)
+
+    def test_one_changed_setting_is_the_only_change_and_the_consoles_variables_stay(
+        self, first: Run, cloud: Cloud, settings: dict[str, str], tmp_path: Path
+    ) -> None:
+        """With a secret's ARN instead of the password, the password goes: both would contradict each other."""
+        mine = {"Variables": {"DB_HOST": "by-hand", "DB_PASSWORD": PASSWORD, "ADDED_BY_HAND": "stays"}}
+        by_hand = tmp_path / "by-hand.json"
+        by_hand.write_text(json.dumps({"FunctionName": NAME, "Environment": mine}))
+        cloud.aws("lambda", "update-function-configuration", "--cli-input-json", f"file://{by_hand}")
+        secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:fleet"
+        bare = {name: value for name, value in settings.items() if not name.startswith("DB_")}
+        run = deploy(bare | {"DB_SECRET_ARN": secret, "MEMORY": "256"})
+        assert run.code == 0, run.err
+        assert run.done == ["set MemorySize, DB_PASSWORD, DB_SECRET_ARN"]
+        now = cloud.aws("lambda", "get-function-configuration", "--function-name", NAME)
+        assert now["MemorySize"] == 256
+        assert now["Environment"]["Variables"] == {
+            "DB_HOST": "by-hand",
+            "ADDED_BY_HAND": "stays",
+            "DB_SECRET_ARN": secret,
+        }
+
+
+@pytest.mark.slow
+def test_version_1_of_the_cli_creates_and_then_changes_nothing(
+    cloud: Cloud, aws_v1: str, settings: dict[str, str]
+) -> None:
+    environment = settings | cloud.environment(Path(aws_v1)) | {"FUNCTION_NAME": "with-version-1"}
+    created = deploy(environment)
+    assert created.code == 0, created.err
+    assert created.done[0].startswith("create the function with-version-1")
+    again = deploy(environment)
+    assert (again.code, again.done) == (0, []), again.err
+
+
+def test_version_2_of_the_cli_is_the_one_that_deployed_with_every_flag(aws_v2: str, cloud: Cloud) -> None:
+    assert cloud.cli == (DEBIANS_CLI if DEBIANS_CLI.exists() else cloud.cli)
+
+
+def seen(database: Database, device_id: str) -> tuple[str, str | None] | None:
+    """Return site and status of a device that is in the table."""
+    with database.connect() as connection:
+        return connection.execute(
+            "SELECT site_id, status FROM device_state WHERE device_id = %s", [device_id]
+        ).fetchone()
+
+
+BROKEN = {
+    "no region": ({"REGION": "", "AWS_DEFAULT_REGION": "", "AWS_REGION": ""}, "set REGION"),
+    "no role for a new function": ({"ROLE_ARN": ""}, "set ROLE_ARN"),
+    "two credentials": ({"DB_SECRET_ARN": "arn:aws:secretsmanager:x"}, "unset all but one"),
+    "a subnet without a security group": ({"SUBNET_IDS": "subnet-1"}, "set both or neither"),
+    "memory that is no number": ({"MEMORY": "lots"}, "MEMORY is to be a whole number"),
+    "a package that is not there": ({"PACKAGE": "/nowhere.zip"}, "run 'make package'"),
+    "no credentials of AWS": ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "aws configure"),
+    "a name that no queue could have": ({"FUNCTION_NAME": "Fleet_1"}, "small letters"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_is_missing_or_contradictory_is_one_line_that_says_what_to_do(case: str, settings: dict[str, str]) -> None:
+    changed, advice = BROKEN[case]
+    run = deploy(
+        settings | {"FUNCTION_NAME": "broken", "AWS_EC2_METADATA_DISABLED": "true", "HOME": os.devnull} | changed
+    )
+    assert run.code != 0
+    assert run.err.startswith("deploy: ")
+    assert run.err.count("\n") == 1, run.err
+    assert advice in run.err
+    assert PASSWORD not in run.out + run.err
+
+
+def test_an_answer_of_aws_that_refuses_is_one_line_that_says_what_to_do(settings: dict[str, str], cloud: Cloud) -> None:
+    """A CLI that is refused, as with credentials that may look at nothing."""
+    shim = cloud.folder / "refused" / "aws"
+    shim.parent.mkdir()
+    shim.write_text(
+        "#!/bin/sh\ncase \"$*\" in sts*) echo '000000000000\tarn:aws:iam::000000000000:user/x';; *) printf '\\n"
+        "An error occurred (AccessDeniedException) when calling the GetFunctionConfiguration operation: not allowed\\n'"
+        " >&2; exit 254;; esac\n"
+    )
+    shim.chmod(0o755)
+    run = deploy(settings | {"PATH": f"{shim.parent}:{os.environ['PATH']}", "FUNCTION_NAME": "refused"})
+    assert run.code == 1
+    assert run.err == (
+        "deploy: failed looking at the function: AccessDeniedException: not allowed; "
+        "your credentials lack that permission; docs/deploy.md lists what deploying needs\n"
+    )
+
+
+def test_an_unknown_option_is_refused_before_anything_is_looked_at(settings: dict[str, str]) -> None:
+    run = deploy(settings, "--sqs")
+    assert (run.code, run.out) == (2, "")
+    assert "--sqs is no option" in run.err
