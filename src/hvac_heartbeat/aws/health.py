@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.store.connection import StatementRefused
+from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
-    from hvac_heartbeat.store.connection import Database
+    from hvac_heartbeat.store.database import Database
 
 REMEMBERED_S = 5.0
 

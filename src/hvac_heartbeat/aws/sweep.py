@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.store.connection import StatementRefused
+from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
-    from hvac_heartbeat.store.connection import Database
+    from hvac_heartbeat.store.database import Database
 
 
 class Swept(msgspec.Struct, frozen=True):
