@@ -110,7 +110,7 @@ class Cloud:
         program = cli or self.cli
         shim = self.folder / ("cli" + str(program).replace("/", "-")) / "aws"
         shim.parent.mkdir(exist_ok=True)
-        # Debian's version 2.9 signs IoT's calls as execute-api's, as AWS allows; the emulator takes them for API Gateway's.
+        # Debian's version 2.9 signs IoT's calls as execute-api's, and the emulator takes them for API Gateway's.
         shim.write_text(
             f'#!/bin/sh\necho "$@" >>{self.command_lines}\n'
             f'case "$1" in iot) exec {self.iot_cli} --endpoint-url {self.address} "$@" ;; esac\n'

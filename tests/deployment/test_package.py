@@ -109,7 +109,7 @@ def test_the_packaged_driver_knows_its_own_version(local_package: Path, tmp_path
     """Psycopg reads it from its metadata, most of which is left out."""
     with zipfile.ZipFile(local_package) as archive:
         archive.extractall(tmp_path)
-    question = "import json, psycopg, psycopg.pq; print(json.dumps([psycopg.__version__, psycopg.pq.__impl__, psycopg.__file__]))"
+    question = "import json, psycopg as p; print(json.dumps([p.__version__, p.pq.__impl__, p.__file__]))"
     answer = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {question}"],
         check=True, capture_output=True, text=True,
