@@ -21,6 +21,7 @@ class Context:
     """What Lambda hands over beside the event."""
 
     seconds: float = 30.0
+    function_name: str = "hvac-heartbeat"
     aws_request_id: str = "11111111-2222-3333-4444-555555555555"
 
     def get_remaining_time_in_millis(self) -> int:
