@@ -3,3 +3,8 @@
 from hvac_heartbeat.aws.handler import lambda_handler
 
 __all__ = ["lambda_handler"]
+
+if __name__ == "__main__":
+    from hvac_heartbeat.local.script import main
+
+    main()

@@ -1,0 +1,27 @@
+"""What `python lambda_function.py` does: the two sample events against the database that DB_* names."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from hvac_heartbeat.aws.handler import lambda_handler
+from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
+from hvac_heartbeat.local.events import sample
+from hvac_heartbeat.settings import Settings
+
+
+def main() -> None:
+    """Print each answer, after the log line that CloudWatch would get; needs nothing but what ships to Lambda.
+
+    Exit codes as the hvac-heartbeat command's: 1 when nothing could be written, 2 when variables are missing.
+    """
+    try:
+        Settings.from_environment(os.environ)
+        for name in ("single", "batch"):
+            answer = lambda_handler(json.loads(sample(name).read_text(encoding="utf-8")), None)
+            sys.stdout.write(f"events/{name}.json -> {json.dumps(answer)}\n")
+    except HvacHeartbeatError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
