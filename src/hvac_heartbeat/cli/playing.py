@@ -10,6 +10,7 @@ from typing import Any
 from hvac_heartbeat.aws.handler import lambda_handler
 from hvac_heartbeat.cli.refusals import CallRefused, DatabaseRefused, advice
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.local.invocation import Invocation
 
 
 def play(event: object) -> tuple[object, str]:
@@ -17,7 +18,7 @@ def play(event: object) -> tuple[object, str]:
     log = io.StringIO()
     try:
         with contextlib.redirect_stdout(log):
-            answer = lambda_handler(event, None)
+            answer = lambda_handler(event, Invocation())
     except StoreUnavailable as failure:
         known = advice(failure.sqlstate)
         said = str(failure.__cause__ or "").strip().splitlines()

@@ -53,6 +53,8 @@ def _run_on_yours(*, yes: bool, logs: bool) -> None:
             "Nothing was written. Add --yes (make run ARGS=--yes) if you mean to."
         )
     console.print(f"Using the database that DB_* names: {place(settings)}", markup=False, soft_wrap=True)
+    with opened(settings):  # says at once what the handler would only give up on
+        pass
     _play_and_show(settings, logs=logs)
 
 

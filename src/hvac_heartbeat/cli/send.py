@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from hvac_heartbeat.cli.database import opened
 from hvac_heartbeat.cli.output import answer_text
 from hvac_heartbeat.cli.playing import is_good, play, read_event
 from hvac_heartbeat.cli.refusals import CallRefused
@@ -25,8 +26,10 @@ def send(
 
     Exit code 1 when anything in it was refused or could not be written.
     """
-    Settings.from_environment(os.environ)  # says what is missing before anything is read
+    settings = Settings.from_environment(os.environ)  # says what is missing before anything is read
     event = read_event(_text(file), "standard input" if file == "-" else file)
+    with opened(settings):  # says at once what the handler would only give up on
+        pass
     answer, log = play(event)
     if logs:
         typer.echo(log, err=True, nl=False)

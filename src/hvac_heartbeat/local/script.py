@@ -9,6 +9,7 @@ import sys
 from hvac_heartbeat.aws.handler import lambda_handler
 from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
 from hvac_heartbeat.local.events import sample
+from hvac_heartbeat.local.invocation import Invocation
 from hvac_heartbeat.settings import Settings
 
 
@@ -20,7 +21,7 @@ def main() -> None:
     try:
         Settings.from_environment(os.environ)
         for name in ("single", "batch"):
-            answer = lambda_handler(json.loads(sample(name).read_text(encoding="utf-8")), None)
+            answer = lambda_handler(json.loads(sample(name).read_text(encoding="utf-8")), Invocation())
             sys.stdout.write(f"events/{name}.json -> {json.dumps(answer)}\n")
     except HvacHeartbeatError as error:
         sys.stderr.write(f"error: {error}\n")
