@@ -5,6 +5,7 @@ ARGS ?=
 ARCHITECTURE ?= arm64
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+BENCH := .venv-bench
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
@@ -26,8 +27,8 @@ check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(READY) ## measure against peers and against the floor
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(BENCH)/.installed ## measure against peers and against the floor (ARGS=NAME, ARGS=--quick)
+	@PYTHONPATH=src $(BENCH)/bin/python -m benchmarks $(ARGS)
 
 package: $(READY) ## build dist/hvac-heartbeat.zip for Lambda (ARCHITECTURE=x86_64 for another than arm64)
 	@$(BIN)/python -m deployment.package --architecture $(ARCHITECTURE) $(ARGS)
@@ -39,9 +40,10 @@ lock: $(READY) ## pin the newest versions into requirements*.txt
 	@$(LOCK) requirements.in -o requirements.txt
 	@$(LOCK) requirements-dev.in -o requirements-dev.txt
 	@for tools in deployment/requirements/*.in; do $(LOCK) $$tools -o $${tools%.in}.txt; done
+	@$(LOCK) requirements-bench.in -o requirements-bench.txt
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) .venv-deploy build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) .venv-deploy build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
@@ -49,4 +51,9 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements.txt -r requirements-dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH)/.installed: requirements.txt requirements-bench.txt
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip --disable-pip-version-check -qq install --require-hashes -r requirements.txt -r requirements-bench.txt
 	@touch $@
