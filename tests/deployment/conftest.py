@@ -14,7 +14,6 @@ import pytest
 from deployment import tools
 from deployment.package import build
 from deployment.target import Target
-from hvac_heartbeat.aws.triggers import recognise
 from tests.conftest import Database, TestServer, _new_database
 from tests.deployment.emulator import Cloud, running_emulator
 
@@ -83,9 +82,9 @@ def fleet_database(server: TestServer, template: str) -> Iterator[Database]:
     yield from _new_database(server, template)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cloud(tool: Callable[[str, str], str], aws_v1: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """An emulated AWS region, empty at first."""
+    """An emulated AWS region of the module's own, empty at first."""
     with running_emulator(tool("emulator", "ministack"), tmp_path_factory.mktemp("emulator")) as address:
         yield Cloud(
             address,
@@ -93,23 +92,3 @@ def cloud(tool: Callable[[str, str], str], aws_v1: str, tmp_path_factory: pytest
             Path(aws_v1),
             tmp_path_factory.mktemp("cloud"),
         )
-
-
-EVENTS: dict[str, dict[str, object]] = {
-    "http": {"version": "2.0", "requestContext": {"http": {"method": "POST", "path": "/heartbeat"}}, "body": "{}"},
-    "sqs": {"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "{}"}]},
-    "kinesis": {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": "e30="}}]},
-    "sns": {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "{}"}}]},
-    "schedule": {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}},
-}
-
-
-@pytest.fixture(scope="session")
-def trigger_exists() -> Callable[[str], None]:
-    """Expects the test to fail while the function does not know the trigger yet, and not a day longer."""
-
-    def look(name: str) -> None:
-        if recognise(EVENTS[name]).name == "unknown":
-            pytest.xfail(f"the function does not recognise {name} events yet")
-
-    return look

@@ -56,6 +56,25 @@ def post(url: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[
             return refused.code, refused.read().decode()
 
 
+# Run by the tools' own Python, whose botocore knows Signature Version 4.
+_SIGN = """
+import json, sys
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+url, region = sys.argv[1:]
+request = AWSRequest("POST", url, {"content-type": "application/json"}, sys.stdin.buffer.read())
+SigV4Auth(Credentials("test", "test"), "execute-api", region).add_auth(request)
+print(json.dumps(dict(request.headers.items())))
+"""
+
+
+def post_signed(python: str, url: str, body: bytes) -> tuple[int, str]:
+    """POST as a device does that has credentials of AWS."""
+    signed = subprocess.run([python, "-c", _SIGN, url, REGION], input=body, check=True, capture_output=True)
+    return post(url, body, json.loads(signed.stdout))
+
+
 @contextlib.contextmanager
 def running_emulator(program: str, folder: Path) -> Iterator[str]:
     """Start ministack on a free port of 127.0.0.1 and give its address; it ends with the block."""

@@ -13,7 +13,7 @@ import pytest
 
 from deployment.package import ROOT
 from tests.deployment.conftest import ARCHITECTURE, DEBIANS_CLI
-from tests.deployment.emulator import ACCOUNT, REGION, Cloud, eventually, post
+from tests.deployment.emulator import ACCOUNT, REGION, Cloud, eventually, post, post_signed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,18 +166,20 @@ class TestAllTriggers:
         eventually(lambda: all(seen(fleet_database, f"gw-{n}") for n in range(3)), "the gateway's batch")
 
     def test_an_http_request_arrives_in_the_table(
-        self, first: Run, cloud: Cloud, fleet_database: Database, trigger_exists: Callable[[str], None]
+        self, first: Run, cloud: Cloud, fleet_database: Database, tool: Callable[[str, str], str]
     ) -> None:
-        trigger_exists("http")
         (api,) = cloud.aws("apigatewayv2", "get-apis")["Items"]
-        status, answer = post(
-            f"{cloud.address}/_aws/execute-api/{api['ApiId']}/prod/heartbeat",
-            json.dumps({"device_id": "http-1", "site_id": "building-a", "status": "ready"}).encode(),
-            {"content-type": "application/json"},
-        )
+        url = f"{cloud.address}/_aws/execute-api/{api['ApiId']}/prod/heartbeat"
+        body = json.dumps({"device_id": "http-1", "site_id": "building-a", "status": "ready"}).encode()
+        status, answer = post_signed(tool("tools", "python"), url, body)
         assert status == 200, answer
         assert json.loads(answer)["updated_devices"] == ["http-1"]
         assert seen(fleet_database, "http-1") == ("building-a", "ready")
+
+    def test_an_http_request_that_nobody_signed_is_refused(self, first: Run, cloud: Cloud) -> None:
+        (api,) = cloud.aws("apigatewayv2", "get-apis")["Items"]
+        status, _ = post(f"{cloud.address}/_aws/execute-api/{api['ApiId']}/prod/heartbeat", b"{}")
+        assert status == 403
 
     def test_a_schedule_tick_arrives_in_the_table(self, first: Run, fleet_database: Database) -> None:
         """The emulator looks at its rules every ten seconds, and the first minute begins when the rule was made."""

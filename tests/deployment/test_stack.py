@@ -1,0 +1,200 @@
+"""template.yaml brought up by `sam deploy` on the emulator, with every trigger, and a heartbeat through each of them.
+
+The emulator's CloudFormation refuses alarms with metric math, so these are left out here (cfn-lint and test_template.py
+look at them); it runs the functions under its own Python, and it does not enforce the policies that it creates.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deployment.package import ROOT
+from tests.deployment.conftest import ARCHITECTURE
+from tests.deployment.emulator import REGION, Cloud, eventually, post_signed
+from tests.deployment.test_deploy_script import seen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Database
+
+pytestmark = pytest.mark.slow
+
+STACK = "fleet"
+_READ = "import json, sys, samtranslator.yaml_helper as y; json.dump(y.yaml_parse(sys.stdin.read()), sys.stdout)"
+
+
+@pytest.fixture(scope="module")
+def stack(
+    cloud: Cloud,
+    tool: Callable[[str, str], str],
+    local_package: Path,
+    fleet_database: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """The stack's outputs by name, once it is CREATE_COMPLETE."""
+    text = (ROOT / "template.yaml").read_text()
+    read = subprocess.run(
+        [tool("tools", "python"), "-c", _READ], input=text, check=True, capture_output=True, text=True
+    )
+    template = json.loads(read.stdout)
+    kept = {name: found for name, found in template["Resources"].items() if "Metrics" not in found["Properties"]}
+    assert len(template["Resources"]) - len(kept) == 3, "only the alarms with metric math are left out"
+    for found in kept.values():
+        if "CodeUri" in found["Properties"]:
+            found["Properties"]["CodeUri"] = str(local_package)
+    file = tmp_path_factory.mktemp("stack") / "template.json"
+    file.write_text(json.dumps(template | {"Resources": kept}))
+    place = f"LocationConstraint={REGION}"
+    cloud.aws("s3api", "create-bucket", "--bucket", "artifacts", "--create-bucket-configuration", place)
+    database = fleet_database.environment
+    parameters = {
+        "FunctionName": STACK,
+        "Architecture": ARCHITECTURE,
+        "DbHost": database["DB_HOST"],
+        "DbPort": database["DB_PORT"],
+        "DbName": database["DB_NAME"],
+        "DbUser": database["DB_USER"],
+        "DbSslMode": "disable",
+        "IotRules": "true",
+        "SqsQueue": "true",
+        "KinesisStream": "true",
+        "SnsTopic": "true",
+    }
+    ended = subprocess.run(
+        [
+            tool("tools", "sam"), "deploy", "--template", str(file), "--stack-name", STACK, "--s3-bucket", "artifacts",
+            "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--region", REGION,
+            "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
+        ],
+        env=cloud.environment() | {"SAM_CLI_TELEMETRY": "0"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr
+    (found,) = cloud.aws("cloudformation", "describe-stacks", "--stack-name", STACK)["Stacks"]
+    assert found["StackStatus"] == "CREATE_COMPLETE"
+    return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+
+
+def heartbeat(device_id: str) -> str:
+    return json.dumps({"device_id": device_id, "site_id": "building-c", "status": "ready"})
+
+
+def arrives(database: Database, device_id: str) -> None:
+    eventually(lambda: seen(database, device_id) == ("building-c", "ready"), f"the heartbeat of {device_id}")
+
+
+def test_a_direct_call_of_the_alias_is_written(
+    stack: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "event.json").write_text(heartbeat("direct-1"))
+    answer = cloud.aws(
+        "lambda", "invoke", "--function-name", stack["FunctionArn"], "--payload", f"fileb://{tmp_path / 'event.json'}",
+        str(tmp_path / "answer.json"),
+    )  # fmt: skip
+    assert "FunctionError" not in answer
+    assert json.loads((tmp_path / "answer.json").read_text())["statusCode"] == 200
+    assert seen(fleet_database, "direct-1") == ("building-c", "ready")
+
+
+def test_an_http_request_is_written(
+    stack: dict[str, str], cloud: Cloud, fleet_database: Database, tool: Callable[[str, str], str]
+) -> None:
+    api = stack["Url"].split("//")[1].split(".")[0]
+    url = f"{cloud.address}/_aws/execute-api/{api}/prod/heartbeat"
+    status, answer = post_signed(tool("tools", "python"), url, heartbeat("stack-http-1").encode())
+    assert status == 200, answer
+    assert seen(fleet_database, "stack-http-1") == ("building-c", "ready")
+
+
+def test_a_queued_message_is_written_and_leaves_the_queue(
+    stack: dict[str, str], cloud: Cloud, fleet_database: Database
+) -> None:
+    cloud.aws("sqs", "send-message", "--queue-url", stack["QueueUrl"], "--message-body", heartbeat("sqs-1"))
+    arrives(fleet_database, "sqs-1")
+
+    def waiting() -> list[str]:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = cloud.aws("sqs", "get-queue-attributes", "--queue-url", stack["QueueUrl"], "--attribute-names", *names)
+        return list(answer["Attributes"].values())
+
+    eventually(lambda: waiting() == ["0", "0"], "the message's removal")
+
+
+def test_a_bad_message_stays_for_the_redrive_and_its_neighbours_do_not(
+    stack: dict[str, str], cloud: Cloud, fleet_database: Database
+) -> None:
+    """ReportBatchItemFailures at work: the refused message goes back alone."""
+    for body in (heartbeat("sqs-2"), '{"device_id": ""}', heartbeat("sqs-3")):
+        cloud.aws("sqs", "send-message", "--queue-url", stack["QueueUrl"], "--message-body", body)
+    arrives(fleet_database, "sqs-2")
+    arrives(fleet_database, "sqs-3")
+
+    def hidden() -> Any:
+        name = "ApproximateNumberOfMessagesNotVisible"
+        answer = cloud.aws("sqs", "get-queue-attributes", "--queue-url", stack["QueueUrl"], "--attribute-names", name)
+        return answer["Attributes"][name] == "1"
+
+    eventually(hidden, "the bad message's wait for its next receipt")
+
+
+def test_a_stream_record_is_written(
+    stack: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "record").write_text(heartbeat("kinesis-1"))
+    cloud.aws(
+        "kinesis", "put-record", "--stream-name", stack["StreamName"], "--partition-key", "kinesis-1",
+        "--data", f"fileb://{tmp_path / 'record'}",
+    )  # fmt: skip
+    arrives(fleet_database, "kinesis-1")
+
+
+def test_a_notification_is_written(stack: dict[str, str], cloud: Cloud, fleet_database: Database) -> None:
+    cloud.aws("sns", "publish", "--topic-arn", stack["TopicArn"], "--message", heartbeat("sns-1"))
+    arrives(fleet_database, "sns-1")
+
+
+def test_the_topic_and_not_the_payload_says_which_device_and_site(
+    stack: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
+) -> None:
+    """A device that claims to be another, or elsewhere, is taken for what its certificate let it publish as."""
+    payload = tmp_path / "payload.json"
+    payload.write_text(json.dumps({"device_id": "iot-2", "site_id": "building-c", "status": "ready"}))
+    cloud.aws("iot-data", "publish", "--topic", "hvac/building-c/iot-2/heartbeat", "--payload", f"fileb://{payload}")
+    arrives(fleet_database, "iot-2")
+    payload.write_text(json.dumps({"device_id": "someone-else", "site_id": "elsewhere", "status": "ready"}))
+    cloud.aws("iot-data", "publish", "--topic", "hvac/building-c/iot-3/heartbeat", "--payload", f"fileb://{payload}")
+    arrives(fleet_database, "iot-3")
+    assert seen(fleet_database, "someone-else") is None
+
+
+def test_a_tick_runs_the_sweep_in_a_function_of_its_own(stack: dict[str, str], cloud: Cloud, tmp_path: Path) -> None:
+    """The tick itself is proven by test_deploy_script.py; here it is what the sweep writes that alarms read."""
+    event = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "time": "2026-01-01T00:00:00Z"}
+    (tmp_path / "event.json").write_text(json.dumps(event))
+    answer = cloud.aws(
+        "lambda", "invoke", "--function-name", f"{STACK}-sweep", "--payload", f"fileb://{tmp_path / 'event.json'}",
+        str(tmp_path / "answer.json"),
+    )  # fmt: skip
+    assert "FunctionError" not in answer
+
+    def swept() -> list[dict[str, Any]]:
+        return [line for line in cloud.logged(f"{STACK}-sweep") if "stale_devices" in line]
+
+    eventually(swept, "the sweep's metric record")
+    assert {"fleet_devices", "stale_devices"} <= swept()[0].keys()
+    assert swept()[0]["function_name"] == f"{STACK}-sweep"
+
+
+def test_the_mappings_of_the_stack_are_as_the_template_says(stack: dict[str, str], cloud: Cloud) -> None:
+    mappings = cloud.aws("lambda", "list-event-source-mappings")["EventSourceMappings"]
+    assert {mapping["EventSourceArn"].split(":")[2] for mapping in mappings} == {"sqs", "kinesis"}
+    assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
+    assert all(mapping["FunctionArn"].endswith(f":function:{STACK}:live") for mapping in mappings)

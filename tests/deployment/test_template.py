@@ -1,0 +1,272 @@
+"""template.yaml, read as CloudFormation will read it: after the SAM transform, with every condition's branches."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from deployment.desired import rule, thing_policy
+from deployment.package import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Run by the tools' own Python: the SAM translator is not among our requirements.
+_EXPAND = """
+import copy, json, sys
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+class NoManagedPolicies:
+    def load(self):
+        return {}
+written = yaml_parse(open(sys.argv[1]).read())
+packaged = copy.deepcopy(written)
+for resource in packaged["Resources"].values():
+    if "CodeUri" in resource["Properties"]:
+        resource["Properties"]["CodeUri"] = "s3://bucket/key"
+print(json.dumps({"written": written, "expanded": transform(packaged, {}, NoManagedPolicies())}))
+"""
+ALL_RESOURCES = {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"}  # they cannot name one
+
+
+@pytest.fixture(scope="module")
+def both(tool: Callable[[str, str], str]) -> dict[str, Any]:
+    python = tool("tools", "python")
+    answer = subprocess.run(
+        [python, "-c", _EXPAND, str(ROOT / "template.yaml")],
+        env={"AWS_DEFAULT_REGION": "eu-central-1", "PATH": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    documents: dict[str, Any] = json.loads(answer.stdout)
+    return documents
+
+
+@pytest.fixture(scope="module")
+def written(both: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = both["written"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def resources(both: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = both["expanded"]["Resources"]
+    return found
+
+
+def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of every resource of a type, by its name."""
+    return {name: found["Properties"] for name, found in resources.items() if found["Type"] == kind}
+
+
+def statements(resources: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give every statement of every policy in the stack, both branches of an If."""
+    for name, found in resources.items():
+        properties = found["Properties"]
+        documents = [properties[key] for key in ("PolicyDocument", "AssumeRolePolicyDocument") if key in properties]
+        documents += [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+        for document in documents:
+            for entry in document["Statement"]:
+                branches = entry["Fn::If"][1:] if "Fn::If" in entry else [entry]
+                yield from ((name, branch) for branch in branches if "Effect" in branch)
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_every_queue_and_stream_reports_single_failures(resources: dict[str, Any]) -> None:
+    """Without it Lambda takes an answer that names failed items for a success of the whole batch."""
+    sources = of_type(resources, "AWS::Lambda::EventSourceMapping")
+    assert set(sources) == {"QueueSource", "StreamSource"}
+    assert all(source["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for source in sources.values())
+
+
+def test_every_queue_redrives_or_is_where_things_end(resources: dict[str, Any]) -> None:
+    queues = of_type(resources, "AWS::SQS::Queue")
+    redriving = {name for name, queue in queues.items() if "RedrivePolicy" in queue}
+    assert redriving == {"HeartbeatQueue"}
+    assert queues["HeartbeatQueue"]["RedrivePolicy"]["deadLetterTargetArn"] == {
+        "Fn::GetAtt": ["HeartbeatDeadLetters", "Arn"]
+    }
+    for name in set(queues) - redriving:
+        assert queues[name]["MessageRetentionPeriod"] == 14 * 86400, "evidence stays as long as SQS allows"
+        assert queues[name]["RedriveAllowPolicy"]["redrivePermission"] in {"denyAll", "byQueue"}
+    (subscription,) = of_type(resources, "AWS::SNS::Subscription").values()
+    assert subscription["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
+
+
+def test_a_message_is_hidden_for_six_times_the_longest_timeout(written: dict[str, Any]) -> None:
+    """Lambda Developer Guide, "Using Lambda with Amazon SQS"."""
+    longest = written["Parameters"]["Timeout"]["MaxValue"]
+    assert written["Resources"]["HeartbeatQueue"]["Properties"]["VisibilityTimeout"] >= 6 * longest
+
+
+def test_the_queues_never_use_more_than_is_reserved(written: dict[str, Any], resources: dict[str, Any]) -> None:
+    """Else Lambda throttles the poller, and messages run through their receipts into the dead-letter queue."""
+    sizes = written["Mappings"]["Fleet"]
+    assert list(sizes) == written["Parameters"]["FleetSize"]["AllowedValues"]
+    for size, row in sizes.items():
+        assert row["Queue"] + row["Shards"] * row["PerShard"] <= row["Reserved"], size
+        assert row["Queue"] >= 2, "the least that SQS allows"
+    sources = of_type(resources, "AWS::Lambda::EventSourceMapping")
+    row_of = {"Fn::FindInMap": ["Fleet", {"Ref": "FleetSize"}, "Queue"]}
+    assert sources["QueueSource"]["ScalingConfig"] == {"MaximumConcurrency": row_of}
+    assert sources["StreamSource"]["ParallelizationFactor"]["Fn::FindInMap"][2] == "PerShard"
+
+
+def test_no_flood_of_heartbeats_starves_the_sweep(resources: dict[str, Any]) -> None:
+    functions = of_type(resources, "AWS::Lambda::Function")
+    reserved = {name: found["ReservedConcurrentExecutions"]["Fn::If"][1] for name, found in functions.items()}
+    assert reserved["SweepFunction"] == 1
+    assert reserved["HeartbeatFunction"] == {"Fn::FindInMap": ["Fleet", {"Ref": "FleetSize"}, "Reserved"]}
+    (target,) = of_type(resources, "AWS::Events::Rule")["SweepSchedule"]["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["SweepFunction", "Arn"]}
+
+
+def test_a_poisoned_or_lost_stream_batch_is_halved_and_ends_in_the_undelivered_queue(resources: dict[str, Any]) -> None:
+    source = of_type(resources, "AWS::Lambda::EventSourceMapping")["StreamSource"]
+    assert source["BisectBatchOnFunctionError"] is True
+    assert source["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
+    assert source["MaximumRecordAgeInSeconds"] == 3600
+
+
+def test_an_asynchronous_event_is_given_up_early_and_into_a_queue(resources: dict[str, Any]) -> None:
+    events = of_type(resources, "AWS::Lambda::EventInvokeConfig")
+    heartbeat = next(found for name, found in events.items() if name.startswith("Heartbeat"))
+    assert heartbeat["MaximumEventAgeInSeconds"] <= 300
+    assert heartbeat["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
+
+
+def test_no_policy_names_all_resources_where_one_can_be_named(resources: dict[str, Any]) -> None:
+    seen = list(statements(resources))
+    assert len(seen) > 12
+    for name, entry in seen:
+        if entry["Effect"] == "Allow":
+            assert all(action != "*" and not action.endswith(":*") for action in as_list(entry["Action"])), name
+            assert entry.get("Principal") != "*", name
+        if "*" in as_list(entry.get("Resource", [])):
+            assert set(as_list(entry["Action"])) <= ALL_RESOURCES, name
+
+
+def test_network_secret_and_database_login_are_granted_only_where_asked_for(resources: dict[str, Any]) -> None:
+    conditions = {"ec2": "InVpc", "secretsmanager": "HasSecret", "kms": "HasSecret", "rds-db": "HasIamAuth"}
+    granted = set()
+    for name, entry in statements(resources):
+        for service in {action.split(":")[0] for action in as_list(entry["Action"])} & set(conditions):
+            granted.add(service)
+            assert resources[name]["Condition"] == conditions[service]
+    assert granted == set(conditions)
+
+
+def test_a_database_login_is_for_one_user_of_one_database(resources: dict[str, Any]) -> None:
+    (login,) = [entry for _, entry in statements(resources) if entry["Action"] == "rds-db:connect"]
+    assert login["Resource"]["Fn::Sub"].endswith(":dbuser:${DbResourceId}/${DbUser}")
+
+
+def test_every_permission_to_invoke_names_its_source(resources: dict[str, Any]) -> None:
+    permissions = of_type(resources, "AWS::Lambda::Permission")
+    assert len(permissions) == 5
+    assert all("SourceArn" in permission for permission in permissions.values())
+
+
+@pytest.mark.parametrize("kind", ["device", "gateway"])
+def test_stack_and_script_install_the_same_iot_rule(kind: str, resources: dict[str, Any]) -> None:
+    payload = of_type(resources, "AWS::IoT::TopicRule")[f"{kind.title()}Rule"]["TopicRulePayload"]
+    scripted = rule(kind, "arn", {})
+    assert " ".join(payload["Sql"].split()) == scripted["sql"]
+    assert payload["AwsIotSqlVersion"] == scripted["awsIotSqlVersion"] == "2016-03-23"
+    assert "Sqs" in payload["ErrorAction"]
+
+
+@pytest.mark.parametrize("kind", ["device", "gateway"])
+def test_stack_and_script_install_the_same_policy_for_things(kind: str, resources: dict[str, Any]) -> None:
+    document = of_type(resources, "AWS::IoT::Policy")[f"{kind.title()}Policy"]["PolicyDocument"]
+    names = {"${AWS::Partition}": "aws", "${AWS::Region}": "r", "${AWS::AccountId}": "1", "${Rule}": f"N_{kind}"}
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, dict) and "Fn::Sub" in value:
+            text: str = as_list(value["Fn::Sub"])[0]
+            for name, stands_for in names.items():
+                text = text.replace(name, stands_for)
+            return text.replace("${!", "${")
+        if isinstance(value, dict):
+            return {key: resolve(below) for key, below in value.items()}
+        return [resolve(below) for below in value] if isinstance(value, list) else value
+
+    assert resolve(document) == thing_policy(kind, "aws", "r", "1", "N")
+
+
+def test_a_rule_takes_named_columns_and_adds_names_that_no_payload_field_has() -> None:
+    """AWS does not say which of two equal names wins, so nothing that identifies may share a name with the payload."""
+    for kind, levels in (("device", 4), ("gateway", 3)):
+        sql = rule(kind, "arn", {})["sql"]
+        select, topic = re.fullmatch(r"SELECT (.+) FROM '(.+)'", sql).groups()  # type: ignore[union-attr]
+        columns = [column.split(" AS ")[-1].strip() for column in select.split(",")]
+        assert "*" not in select
+        assert len(columns) == len(set(columns))
+        assert {"topic_site", "received_at"} <= set(columns)
+        assert len(topic.split("/")) == levels
+
+
+@pytest.mark.parametrize("kind", ["device", "gateway"])
+def test_a_thing_publishes_as_itself_and_from_the_site_that_its_owner_gave_it(kind: str) -> None:
+    connect, publish = thing_policy(kind, "aws", "eu-central-1", "1", "N")["Statement"]
+    assert connect["Resource"].endswith(":client/${iot:Connection.Thing.ThingName}")
+    assert all("hvac/${iot:Connection.Thing.Attributes[site]}/" in topic for topic in publish["Resource"])
+    own_name = "/${iot:Connection.Thing.ThingName}/heartbeat"
+    assert all(topic.endswith(own_name if kind == "device" else "/heartbeats") for topic in publish["Resource"])
+
+
+def test_every_way_to_lose_heartbeats_has_an_alarm(resources: dict[str, Any]) -> None:
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm")
+    watched = {alarm["MetricName"] for alarm in alarms.values() if "MetricName" in alarm}
+    watched |= {
+        query["MetricStat"]["Metric"]["MetricName"]
+        for alarm in alarms.values()
+        for query in alarm.get("Metrics", [])
+        if "MetricStat" in query
+    }
+    assert watched == {
+        "Errors", "Throttles", "Duration", "Invocations", "IteratorAge", "DestinationDeliveryFailures",
+        "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage",
+        "rejected", "updated", "outdated", "stale_devices", "fleet_devices",
+    }  # fmt: skip
+    assert alarms["SilenceAlarm"]["TreatMissingData"] == "breaching", "no data is what it waits for"
+    assert all(alarm["AlarmDescription"] for alarm in alarms.values())
+
+
+def test_the_duration_alarm_follows_the_timeout(resources: dict[str, Any]) -> None:
+    queries = of_type(resources, "AWS::CloudWatch::Alarm")["DurationAlarm"]["Metrics"]
+    assert {"Fn::Sub": "slowest / (${Timeout} * 10)"} in [query.get("Expression") for query in queries]
+
+
+def test_the_dashboard_reads_what_the_alarms_watch(resources: dict[str, Any]) -> None:
+    (dashboard,) = of_type(resources, "AWS::CloudWatch::Dashboard").values()
+    body = json.loads(re.sub(r"\$\{[^}]+\}", "x", dashboard["DashboardBody"]["Fn::Sub"]))
+    shown = {metric[1] for widget in body["widgets"] for metric in widget["properties"]["metrics"]}
+    assert {"updated", "rejected", "failed", "stale_devices", "Errors", "IteratorAge"} <= shown
+
+
+def test_every_log_group_forgets(resources: dict[str, Any]) -> None:
+    groups = of_type(resources, "AWS::Logs::LogGroup")
+    assert len(groups) == 3
+    assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
+    for function in of_type(resources, "AWS::Lambda::Function").values():
+        assert function["LoggingConfig"]["LogGroup"]["Ref"] in groups
+
+
+def test_the_password_is_never_shown(written: dict[str, Any]) -> None:
+    assert written["Parameters"]["DbPassword"]["NoEcho"] is True
+    assert all("DbPassword" not in json.dumps(output) for output in written["Outputs"].values())
+
+
+def test_no_yaml_that_cloudformation_refuses_is_used() -> None:
+    """CloudFormation takes no anchors, aliases or merge keys (User Guide, "CloudFormation template formats")."""
+    text = (ROOT / "template.yaml").read_text()
+    assert not re.search(r"(^|[\s:\-\[])[&*][A-Za-z]|<<:", text)
