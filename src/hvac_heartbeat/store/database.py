@@ -40,6 +40,8 @@ class Database:
             StatementRefused: the database refuses one of the rows.
             StoreUnavailable: anything else.
         """
+        if time.monotonic() >= deadline:
+            raise StoreUnavailable("no time was left to write the heartbeats")
         started = time.perf_counter()
         try:
             return self._execute(statement, parameters, deadline)

@@ -13,10 +13,11 @@ from hvac_heartbeat.ingest import Written
 from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, pack_column
 from hvac_heartbeat.store.connection import Packed
 from hvac_heartbeat.store.failures import StatementRefused
+from hvac_heartbeat.store.foreign_keys import ForeignKey, complaint, foreign_keys
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hvac_heartbeat.store.database import Database
 
@@ -36,8 +37,10 @@ _COLUMNS = (
 _PLACES = [(Heartbeat.__struct_fields__.index(name), oid) for name, oid in _COLUMNS]
 _values = attrgetter(*(name for name, _ in _COLUMNS))
 
-# What the refusals of queries.sql mean to the sender: the field and the reason.
-_REFUSALS = {"new_device": ("device_id", "is a device never seen before, and new devices are not accepted")}
+_NEW_DEVICE = ("device_id", "is a device never seen before, and new devices are not accepted")
+_MOST_SUSPECTS = 10_000  # as many as a batch has devices
+_FOREIGN_KEY_VIOLATION = "23503"  # PostgreSQL manual, appendix A
+_SYNTAX_OR_ACCESS = "42"
 
 
 class DeviceState:
@@ -46,9 +49,11 @@ class DeviceState:
     def __init__(self, database: Database, *, new_devices: bool = True) -> None:
         """Take the container's database, and whether a device never seen before may create a row."""
         self._database = database
-        self._sifts = not new_devices
-        self._upsert = _statement(queries(), "heartbeats", sifts=self._sifts)
-        self._upsert_one = _statement(queries(), "heartbeat", sifts=self._sifts)
+        self._new_devices = new_devices
+        self._foreseen: tuple[ForeignKey, ...] = ()
+        self._columns: dict[str, tuple[str, ...]] = {}  # of every foreign key that was looked up, foreseen or not
+        self._suspects: dict[str, None] = {}  # devices refused for what nobody can foresee, the longest known first
+        self._compose()
 
     def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
         """Write the batch in one round trip; where the database refuses a row, find it and write the others.
@@ -56,60 +61,110 @@ class DeviceState:
         Raises:
             StoreUnavailable: when none of them could be written and all are worth a retry.
         """
+        # One refused row fails its whole statement, so devices that were refused before go apart, one by one.
+        apart = [h for h in heartbeats if h.device_id in self._suspects] if self._suspects else []
+        if not apart:
+            return self._write(heartbeats, deadline)
+        rest = [h for h in heartbeats if h.device_id not in self._suspects]
+        written = self._write_parts([rest] * bool(rest) + [[h] for h in apart], deadline)
+        for heartbeat in apart:
+            if heartbeat.device_id not in written.rejected and heartbeat.device_id not in written.failed:
+                del self._suspects[heartbeat.device_id]
+        return written
+
+    def _write(self, heartbeats: Sequence[Heartbeat], deadline: float, tries: int = 2) -> Written:
         try:
             return self._write_once(heartbeats, deadline)
         except StatementRefused as refused:
+            # Foreseen from now on, or foreseen already and the parent vanished after the look.
+            if tries and self._foresees(refused, deadline):
+                return self._write(heartbeats, deadline, tries - 1)
             if len(heartbeats) == 1:
-                return Written(rejected={heartbeats[0].device_id: _reason(refused)})
-        return self._write_in_halves(heartbeats, deadline)
+                return self._reject(heartbeats[0], refused)
+        except StoreUnavailable as unavailable:
+            # Somebody changed the parents, or our rights on them, since they were looked up.
+            if not (self._foreseen and (unavailable.sqlstate or "").startswith(_SYNTAX_OR_ACCESS)):
+                raise
+            self._foreseen, self._columns = (), {}
+            self._compose()
+            return self._write(heartbeats, deadline, tries)
+        middle = len(heartbeats) // 2
+        return self._write_parts([heartbeats[:middle], heartbeats[middle:]], deadline)
 
     def _write_once(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
         if len(heartbeats) == 1:
             rows = self._database.run(self._upsert_one, _values(heartbeats[0]), deadline)
         else:
             rows = self._database.run(self._upsert, _parameters(heartbeats), deadline)
-        if len(rows) == len(heartbeats) and not self._sifts:
+        if len(rows) == len(heartbeats) and not self._complaints:
             return Written()
         refusals = {device_id: refusal[0] if refusal else None for device_id, *refusal in rows}
         return Written(
             outdated=frozenset(h.device_id for h in heartbeats if h.device_id not in refusals),
-            rejected={device: _REFUSALS[refusal] for device, refusal in refusals.items() if refusal is not None},
+            rejected={device: self._complaints[name] for device, name in refusals.items() if name is not None},
         )
 
-    def _write_in_halves(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
-        middle = len(heartbeats) // 2
-        parts = []
-        for part in (heartbeats[:middle], heartbeats[middle:]):
+    def _write_parts(self, parts: Sequence[Sequence[Heartbeat]], deadline: float) -> Written:
+        outdated: set[str] = set()
+        rejected: dict[str, tuple[str, str]] = {}
+        failed: set[str] = set()
+        failure: StoreUnavailable | None = None
+        for part in parts:
             try:
-                parts.append(self.write(part, deadline))
-            except StoreUnavailable as failure:
-                parts.append(Written(failed=frozenset(h.device_id for h in part), failure=failure))
-        first, second = parts
-        return Written(
-            outdated=first.outdated | second.outdated,
-            rejected={**first.rejected, **second.rejected},
-            failed=first.failed | second.failed,
-            failure=first.failure or second.failure,
+                written = self._write(part, deadline)
+            except StoreUnavailable as unavailable:
+                failed.update(heartbeat.device_id for heartbeat in part)
+                failure = failure or unavailable
+            else:
+                outdated |= written.outdated
+                rejected |= written.rejected
+                failed |= written.failed
+                failure = failure or written.failure
+        return Written(frozenset(outdated), rejected, frozenset(failed), failure)
+
+    def _reject(self, heartbeat: Heartbeat, refused: StatementRefused) -> Written:
+        self._suspects[heartbeat.device_id] = None
+        if len(self._suspects) > _MOST_SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]
+        if refused.constraint is None:
+            reason = f"is refused by the database (SQLSTATE {refused.sqlstate})"
+            return Written(rejected={heartbeat.device_id: (refused.column or "heartbeat", reason)})
+        columns = (refused.column,) if refused.column else self._columns.get(refused.constraint, ())
+        return Written(rejected={heartbeat.device_id: complaint(refused.constraint, columns)})
+
+    def _foresees(self, refused: StatementRefused, deadline: float) -> bool:
+        """Say whether the statement asks for the parents of the key that refused it, looking the keys up if need be."""
+        if refused.sqlstate != _FOREIGN_KEY_VIOLATION or refused.constraint is None:
+            return False
+        if refused.constraint not in self._columns:
+            found = foreign_keys(self._database, deadline)
+            self._foreseen = tuple(key for key in found if key.foreseeable)
+            self._columns = {refused.constraint: ()} | {key.constraint: key.columns for key in found}
+            self._compose()
+        return any(key.constraint == refused.constraint for key in self._foreseen)
+
+    def _compose(self) -> None:
+        """Make the statements for what is foreseen: a batch and a batch of one."""
+        self._complaints = {} if self._new_devices else {"new_device": _NEW_DEVICE}
+        self._complaints |= {f"key_{place}": key.complaint for place, key in enumerate(self._foreseen)}
+        self._upsert = self._statement("heartbeats")
+        self._upsert_one = self._statement("heartbeat")
+
+    def _statement(self, rows: str) -> str:
+        named = queries()
+        if not self._complaints:
+            return named["upsert"].format(heartbeats=named[rows])
+        keys = named[f"keys_of_{rows}"]
+        refusals = [] if self._new_devices else [named["new_device"]]
+        refusals += [key.refusal(f"key_{place}", keys) for place, key in enumerate(self._foreseen)]
+        return named["sifted_upsert"].format(
+            keys=keys,
+            refusal=f"coalesce({', '.join(refusals)})",
+            upsert=named["upsert"].format(heartbeats=named["unrefused"].format(heartbeats=named[rows])),
         )
-
-
-def _statement(named: Mapping[str, str], rows: str, *, sifts: bool) -> str:
-    if not sifts:
-        return named["upsert"].format(heartbeats=named[rows])
-    return named["sifted_upsert"].format(
-        heartbeats=named[rows],
-        refusal=named["new_device"],
-        upsert=named["upsert"].format(heartbeats=named["unrefused"]),
-    )
 
 
 def _parameters(heartbeats: Sequence[Heartbeat]) -> list[Packed | None]:
     columns = list(zip(*map(astuple, heartbeats), strict=True))
     packed = (pack_column(oid, columns[place]) for place, oid in _PLACES)
     return [None if column is None else Packed(column) for column in packed]
-
-
-def _reason(refused: StatementRefused) -> tuple[str, str]:
-    if refused.constraint is not None:
-        return refused.column or "heartbeat", f"violates the database's constraint {refused.constraint}"
-    return refused.column or "heartbeat", f"is refused by the database (SQLSTATE {refused.sqlstate})"

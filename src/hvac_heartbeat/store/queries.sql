@@ -70,31 +70,73 @@ SELECT device_id, site_id, last_seen_ts, age
 
 
 -- name: sifted_upsert
--- Writes the rows of {heartbeats} that no {refusal} holds against; answers the written devices with null and the
--- refused ones with their refusal. The order is made anew, because the planner is free to join as it likes.
-WITH heartbeat AS MATERIALIZED (
-    SELECT heartbeat.*, {refusal} AS refusal
-      FROM ({heartbeats}) AS heartbeat
+-- Writes the rows of the batch that no {refusal} holds against; answers the written devices with null and the refused
+-- ones with their refusal. OFFSET 0 keeps the planner from looking twice, for the refusal and for its absence.
+WITH refused AS MATERIALIZED (
+    SELECT device_id, refusal
+      FROM (SELECT heartbeat.device_id, {refusal} AS refusal FROM ({keys}) AS heartbeat OFFSET 0) AS sifted
+     WHERE refusal IS NOT NULL
 ), written AS (
     {upsert}
 )
 SELECT device_id, NULL AS refusal FROM written
  UNION ALL
-SELECT device_id, refusal FROM heartbeat WHERE refusal IS NOT NULL
+SELECT device_id, refusal FROM refused
 
 -- name: unrefused
--- The rows of the batch that are left after sifting, in device order.
-    SELECT * FROM heartbeat WHERE refusal IS NULL ORDER BY device_id COLLATE "C"
+-- The rows of {heartbeats} that are left after sifting, in device order, which a planner would be free to change.
+    SELECT * FROM ({heartbeats}) AS heartbeat
+     WHERE device_id NOT IN (SELECT device_id FROM refused)
+     ORDER BY device_id COLLATE "C"
+
+-- name: keys_of_heartbeats
+-- What a refusal looks at, of a batch.
+SELECT unnest($1::text[]) AS device_id, unnest($2::text[]) AS site_id, unnest($3::timestamptz[]) AS received_at
+
+-- name: keys_of_heartbeat
+-- What a refusal looks at, of a batch of one.
+SELECT $1::text AS device_id, $2::text AS site_id, $3::timestamptz AS received_at
 
 -- name: new_device
--- The refusal of a device that has no row yet, where HEARTBEAT_NEW_DEVICES is reject.
-CASE WHEN NOT EXISTS (SELECT FROM device_state AS known WHERE known.device_id = heartbeat.device_id)
+-- The refusal of a device that has no row yet, where HEARTBEAT_NEW_DEVICES is reject. A LIMIT and no EXISTS, which the
+-- planner may turn into a hash of the whole table (docs/decisions/0007).
+CASE WHEN (SELECT true FROM device_state AS known WHERE known.device_id = heartbeat.device_id LIMIT 1) IS NULL
      THEN 'new_device' END
 
--- name: look
--- Whether the database answers at all.
-SELECT 1
+-- name: foreign_keys
+-- The enforced foreign keys of device_state, and whether the role can see every parent's key: the right to read it, and
+-- no row-level security in the way. (conenforced is new in PostgreSQL 18, hence the detour.)
+SELECT fk.conname::text,
+       array(SELECT a.attname::text
+               FROM unnest(fk.conkey) WITH ORDINALITY AS key (attnum, place)
+               JOIN pg_attribute AS a ON a.attrelid = fk.conrelid AND a.attnum = key.attnum
+              ORDER BY key.place) AS columns,
+       schema.nspname::text, parent.relname::text,
+       array(SELECT a.attname::text
+               FROM unnest(fk.confkey) WITH ORDINALITY AS key (attnum, place)
+               JOIN pg_attribute AS a ON a.attrelid = fk.confrelid AND a.attnum = key.attnum
+              ORDER BY key.place) AS keys,
+       parent.relkind = 'r' AS alone,
+       has_schema_privilege(schema.oid, 'USAGE')
+           AND NOT row_security_active(parent.oid)
+           AND (SELECT bool_and(has_column_privilege(parent.oid, attnum, 'SELECT')) FROM unnest(fk.confkey) AS attnum)
+  FROM pg_constraint AS fk
+  JOIN pg_class      AS parent ON parent.oid = fk.confrelid
+  JOIN pg_namespace  AS schema ON schema.oid = parent.relnamespace
+ WHERE fk.conrelid = to_regclass('device_state')
+   AND fk.contype = 'f'
+   AND coalesce((to_jsonb(fk) ->> 'conenforced')::boolean, true)
+ ORDER BY fk.oid
 
--- name: sweep
--- The size of the fleet, and how many devices the mission's view calls stale.
-SELECT (SELECT count(*) FROM device_state), (SELECT count(*) FROM v_devices_stale)
+-- name: missing_parent
+-- The refusal {name} of a heartbeat whose {parent} is not there. PostgreSQL looks at a key only where a row is made or
+-- its key changes: a device that is in the table with this key already, or a heartbeat that is outdated, passes.
+CASE WHEN ({columns}) IN (SELECT {columns}
+                            FROM (SELECT {distinct} {columns} FROM ({keys}) AS heartbeat) AS heartbeat
+                           WHERE (SELECT true FROM {parent} AS parent WHERE {match} LIMIT 1) IS NULL)
+      AND NOT EXISTS (SELECT FROM device_state AS known
+                       WHERE known.device_id = heartbeat.device_id
+                         AND ({unchanged}
+                              OR (least(heartbeat.received_at, now()) < known.last_seen_ts
+                                  AND known.last_seen_ts <= now() + interval '5 minutes')))
+     THEN '{name}' END

@@ -1,0 +1,336 @@
+"""Databases whose migrations gave `device_state` foreign keys and more: strangers are rejected, the rest is written."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from hvac_heartbeat.heartbeat import Heartbeat
+from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store.database import Database as StoreDatabase
+from hvac_heartbeat.store.device_state import DeviceState
+from hvac_heartbeat.store.failures import StatementRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from hvac_heartbeat.ingest import Written
+    from tests.conftest import Database
+
+PARENTS = """
+CREATE TABLE sites (site_id text PRIMARY KEY);
+CREATE TABLE devices (device_id text PRIMARY KEY, site_id text NOT NULL REFERENCES sites);
+INSERT INTO sites VALUES ('north'), ('south');
+INSERT INTO devices SELECT 'd' || n, 'north' FROM generate_series(1, 50) AS n;
+ALTER TABLE device_state
+    ADD CONSTRAINT known_device FOREIGN KEY (device_id) REFERENCES devices,
+    ADD CONSTRAINT known_site FOREIGN KEY (site_id) REFERENCES sites,
+    ALTER updated_at SET NOT NULL,
+    ADD COLUMN note text;
+CREATE INDEX ON device_state (site_id);
+CREATE INDEX ON device_state (last_seen_ts DESC);
+"""
+NOW = datetime.now(UTC)
+
+
+class Fleet:
+    """A container's store on a database with parents, and a look at every statement that it sends."""
+
+    def __init__(self, settings: Settings, *, new_devices: bool = True) -> None:
+        self.database = StoreDatabase(settings)
+        self.state = DeviceState(self.database, new_devices=new_devices)
+        self.statements = 0
+        run = self.database.run
+
+        def counted(statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
+            self.statements += 1
+            return run(statement, parameters, deadline)
+
+        self.database.run = counted  # type: ignore[method-assign]
+
+    def write(self, *devices: str | tuple[str, str], at: datetime = NOW) -> Written:
+        """Write a heartbeat of each device, at the site north where none is named."""
+        pairs = [(device, "north") if isinstance(device, str) else device for device in devices]
+        batch = [Heartbeat(device, site, status="ready", received_at=at) for device, site in sorted(pairs)]
+        self.statements = 0
+        return self.state.write(batch, time.monotonic() + 30)
+
+
+@pytest.fixture
+def parents(database: Database) -> Iterator[psycopg.Connection]:
+    with database.connect() as connection:
+        connection.execute(PARENTS)
+        yield connection
+
+
+@pytest.fixture
+def fleet(parents: psycopg.Connection, environment: dict[str, str]) -> Iterator[Fleet]:
+    fleet = Fleet(Settings.from_environment(environment))
+    yield fleet
+    fleet.database.close()
+
+
+@pytest.fixture
+def as_role(parents: psycopg.Connection, database: Database) -> Iterator[Callable[[str], Fleet]]:
+    """Make a store that works as a role with the rights that a test grants it and no others."""
+    role = f"writer_{uuid4().hex[:8]}"
+    named = sql.Identifier(role)
+    parents.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'writer'").format(named))
+    fleets = []
+
+    def make(grants: str) -> Fleet:
+        parents.execute(sql.SQL(grants).format(role=named))
+        variables = database.environment | {"DB_USER": role, "DB_PASSWORD": "writer"}
+        fleets.append(Fleet(Settings.from_environment(variables)))
+        return fleets[-1]
+
+    yield make
+    for fleet in fleets:
+        fleet.database.close()
+    parents.execute(sql.SQL("DROP OWNED BY {}").format(named))
+    parents.execute(sql.SQL("DROP ROLE {}").format(named))
+
+
+def stored(connection: psycopg.Connection) -> set[str]:
+    return {device for (device,) in connection.execute("SELECT device_id FROM device_state").fetchall()}
+
+
+KNOWN_DEVICE = ("device_id", "violates the database's constraint known_device")
+KNOWN_SITE = ("site_id", "violates the database's constraint known_site")
+
+
+def test_strangers_are_rejected_by_the_constraint_s_name_and_the_others_written(
+    fleet: Fleet, parents: psycopg.Connection
+) -> None:
+    written = fleet.write("d1", "stranger", ("d2", "nowhere"), "d3")
+    assert written.rejected == {"stranger": KNOWN_DEVICE, "d2": KNOWN_SITE}
+    assert not written.failed
+    assert stored(parents) == {"d1", "d3"}
+
+
+def test_the_first_stranger_costs_a_look_and_later_ones_nothing(fleet: Fleet) -> None:
+    fleet.write("d1", "stranger")
+    assert fleet.statements == 3  # refused, looked, written
+    assert fleet.write("d1", "d2", "stranger").rejected == {"stranger": KNOWN_DEVICE}
+    assert fleet.statements == 1
+    assert fleet.write("stranger").rejected == {"stranger": KNOWN_DEVICE}
+    assert fleet.statements == 1
+
+
+def test_without_a_stranger_nothing_is_looked_up(fleet: Fleet) -> None:
+    fleet.write("d1", "d2")
+    assert fleet.statements == 1
+
+
+def test_refused_rows_leave_no_dead_tuples(fleet: Fleet, parents: psycopg.Connection) -> None:
+    fleet.write("stranger")
+    for _ in range(3):
+        fleet.write("d1", "d2", *(f"stranger{n}" for n in range(20)))
+    inserted = "SELECT pg_stat_get_tuples_inserted('device_state'::regclass)"
+    fleet.database.close()
+    deadline = time.monotonic() + 10
+    while True:
+        parents.execute("SELECT pg_stat_clear_snapshot()")
+        row = parents.execute(inserted).fetchone()
+        if (row and row[0] >= 3) or time.monotonic() > deadline:
+            break
+        time.sleep(0.05)
+    assert row == (3,)  # the first stranger's, rolled back, and d1's and d2's
+
+
+def test_a_device_is_taken_as_soon_as_its_parent_is_there(fleet: Fleet, parents: psycopg.Connection) -> None:
+    assert fleet.write("late").rejected
+    parents.execute("INSERT INTO devices VALUES ('late', 'north')")
+    assert not fleet.write("late", "d1").rejected
+    assert "late" in stored(parents)
+
+
+def test_a_row_that_is_there_already_lives_on_without_its_parent(fleet: Fleet, parents: psycopg.Connection) -> None:
+    """PostgreSQL looks at a key only when it changes, and so does the filter."""
+    parents.execute("ALTER TABLE device_state DROP CONSTRAINT known_device, DROP CONSTRAINT known_site")
+    parents.execute(
+        "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at) VALUES ('old', 'gone', %s, now())",
+        [NOW - timedelta(hours=1)],
+    )
+    parents.execute(
+        "ALTER TABLE device_state ADD CONSTRAINT known_device FOREIGN KEY (device_id) REFERENCES devices NOT VALID, "
+        "ADD CONSTRAINT known_site FOREIGN KEY (site_id) REFERENCES sites NOT VALID"
+    )
+    assert fleet.write("stranger").rejected
+    assert not fleet.write(("old", "gone")).rejected
+    assert fleet.write(("old", "elsewhere")).rejected == {"old": KNOWN_SITE}
+    outdated = fleet.write(("old", "elsewhere"), at=NOW - timedelta(hours=2))
+    assert (outdated.rejected, outdated.outdated) == ({}, frozenset({"old"}))
+
+
+def test_a_parent_that_vanishes_after_the_look_is_looked_for_again(
+    fleet: Fleet, parents: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The statement's look and the key's own check are two moments; the second one's refusal is met by a new look."""
+    fleet.write("stranger")
+    run, vanished = fleet.database.run, False
+
+    def race(statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
+        nonlocal vanished
+        if not vanished:
+            vanished = True
+            parents.execute("DELETE FROM devices WHERE device_id = 'd2'")
+            raise StatementRefused("23503", "known_device", None)
+        return run(statement, parameters, deadline)
+
+    monkeypatch.setattr(fleet.database, "run", race)
+    written = fleet.write("d1", "d2", "d3")
+    assert written.rejected == {"d2": KNOWN_DEVICE}
+    assert stored(parents) == {"d1", "d3"}
+
+
+def test_a_parent_deleted_by_others_all_the_time_never_costs_another_device_its_heartbeat(
+    fleet: Fleet, parents: psycopg.Connection, database: Database
+) -> None:
+    fleet.write("stranger")
+    for round_ in range(20):
+        with database.connect() as other:
+            other.execute("BEGIN")
+            other.execute("DELETE FROM devices WHERE device_id = 'd7'")
+            if round_ % 2:
+                other.execute("ROLLBACK")
+            else:
+                other.execute("COMMIT")
+        written = fleet.write("d1", "d7", "d9", at=NOW + timedelta(seconds=round_ - 60))
+        assert set(written.rejected) <= {"d7"}
+        assert not written.failed
+
+
+def test_a_constraint_that_is_dropped_or_renamed_later_is_forgotten(fleet: Fleet, parents: psycopg.Connection) -> None:
+    fleet.write("stranger")
+    parents.execute("ALTER TABLE device_state DROP CONSTRAINT known_device; DROP TABLE devices")
+    assert not fleet.write("stranger", "d1").rejected
+    assert fleet.write("d1", ("d2", "nowhere")).rejected == {"d2": KNOWN_SITE}
+
+
+def test_a_constraint_that_is_added_later_is_learnt(fleet: Fleet, parents: psycopg.Connection) -> None:
+    assert fleet.write("stranger").rejected
+    parents.execute("CREATE TABLE allowed (id text PRIMARY KEY); INSERT INTO allowed VALUES ('d1')")
+    parents.execute("ALTER TABLE device_state ADD CONSTRAINT is_allowed FOREIGN KEY (device_id) REFERENCES allowed")
+    written = fleet.write("d1", "d2")
+    assert written.rejected == {"d2": ("device_id", "violates the database's constraint is_allowed")}
+    assert stored(parents) == {"d1"}
+
+
+def test_keys_of_two_columns_in_another_schema_with_odd_names(
+    empty_database: Database, database: Database, environment: dict[str, str]
+) -> None:
+    with database.connect() as connection:
+        connection.execute('CREATE SCHEMA "Field {0} ""x"""')
+        connection.execute(
+            'CREATE TABLE "Field {0} ""x"""."the %s; table" ("Site" text, "de""vice" text, UNIQUE ("Site", "de""vice"))'
+        )
+        connection.execute("""INSERT INTO "Field {0} ""x""\"."the %s; table" VALUES ('north', 'd1'), ('south', 'd2')""")
+        connection.execute(
+            "ALTER TABLE device_state ADD CONSTRAINT \"odd 'name' {}\" FOREIGN KEY (site_id, device_id) "
+            'REFERENCES "Field {0} ""x"""."the %s; table" ("Site", "de""vice")'
+        )
+        fleet = Fleet(Settings.from_environment(environment))
+        for _ in range(2):
+            written = fleet.write("d1", "d2")
+            assert written.rejected == {"d2": ("heartbeat", "violates the database's constraint odd 'name' {}")}
+        assert fleet.statements == 1
+        assert stored(connection) == {"d1"}
+        fleet.database.close()
+
+
+def test_a_role_that_may_not_read_the_parents_still_writes_the_rest(
+    as_role: Callable[[str], Fleet], parents: psycopg.Connection
+) -> None:
+    fleet = as_role("GRANT SELECT, INSERT, UPDATE ON device_state TO {role}")
+    devices = [f"d{n}" for n in range(1, 33)]
+    for _ in range(2):
+        written = fleet.write(*devices, "stranger1", "stranger2")
+        assert written.rejected == {"stranger1": KNOWN_DEVICE, "stranger2": KNOWN_DEVICE}
+        assert stored(parents) == set(devices)
+    assert fleet.statements == 3  # the clean ones together, each known stranger by itself
+    parents.execute("INSERT INTO devices VALUES ('stranger1', 'north')")
+    assert set(fleet.write("d1", "stranger1", "stranger2").rejected) == {"stranger2"}
+    fleet.write("d1", "stranger1")
+    assert fleet.statements == 1  # no suspect any more
+
+
+def test_a_right_on_the_parents_that_is_revoked_later_costs_no_heartbeat(
+    as_role: Callable[[str], Fleet], parents: psycopg.Connection
+) -> None:
+    fleet = as_role(
+        "GRANT SELECT, INSERT, UPDATE ON device_state TO {role}; GRANT SELECT (device_id) ON devices TO {role}; "
+        "GRANT SELECT ON sites TO {role}"
+    )
+    assert fleet.write("d1", "stranger").rejected == {"stranger": KNOWN_DEVICE}
+    assert fleet.write("d1", "stranger").rejected
+    assert fleet.statements == 1
+    parents.execute(sql.SQL("REVOKE SELECT ON sites FROM {}").format(sql.Identifier(fleet.database.settings.user)))
+    assert fleet.write("d1", "stranger").rejected == {"stranger": KNOWN_DEVICE}
+    assert stored(parents) == {"d1"}
+
+
+def test_parents_behind_row_level_security_are_not_taken_for_missing(
+    as_role: Callable[[str], Fleet], parents: psycopg.Connection
+) -> None:
+    """The key's own check sees every row, the role's look would see none."""
+    fleet = as_role("GRANT SELECT, INSERT, UPDATE ON device_state TO {role}; GRANT SELECT ON devices, sites TO {role}")
+    parents.execute("ALTER TABLE devices ENABLE ROW LEVEL SECURITY")
+    for _ in range(2):
+        written = fleet.write("d1", "stranger", ("d2", "nowhere"))
+        assert written.rejected == {"stranger": KNOWN_DEVICE, "d2": KNOWN_SITE}
+        assert stored(parents) == {"d1"}
+
+
+def test_other_constraints_reject_their_own_rows_alone(fleet: Fleet, parents: psycopg.Connection) -> None:
+    parents.execute("ALTER TABLE device_state ADD CONSTRAINT no_five CHECK (device_id <> 'd5')")
+    for _ in range(2):
+        written = fleet.write("d4", "d5", "d6", "stranger")
+        assert written.rejected == {
+            "d5": ("heartbeat", "violates the database's constraint no_five"),
+            "stranger": KNOWN_DEVICE,
+        }
+        assert stored(parents) == {"d4", "d6"}
+
+
+def test_a_missing_right_on_the_table_is_a_failure_not_a_rejection(as_role: Callable[[str], Fleet]) -> None:
+    fleet = as_role("GRANT SELECT ON device_state TO {role}")
+    with pytest.raises(Exception, match="lacks a right") as raised:
+        fleet.write("d1")
+    assert getattr(raised.value, "sqlstate", None) == "42501"
+
+
+def test_new_devices_turned_away_and_foreign_keys_go_together(
+    parents: psycopg.Connection, environment: dict[str, str]
+) -> None:
+    settings = Settings.from_environment(environment)
+    fleet = Fleet(settings)
+    fleet.write("d1", "d2")
+    closed = Fleet(settings, new_devices=False)
+    assert closed.write("d1", ("d2", "nowhere")).rejected == {"d2": KNOWN_SITE}
+    rejected = closed.write("d1", "d3", ("d2", "nowhere")).rejected
+    assert {device: reason for device, (_, reason) in rejected.items()} == {
+        "d2": KNOWN_SITE[1],
+        "d3": "is a device never seen before, and new devices are not accepted",
+    }
+    fleet.database.close()
+    closed.database.close()
+
+
+def test_the_statement_stays_short_with_every_key_in_it(fleet: Fleet, parents: psycopg.Connection) -> None:
+    make = sql.SQL(
+        "CREATE TABLE {t} (id text PRIMARY KEY); INSERT INTO {t} SELECT 'd' || n FROM generate_series(1, 9) AS n; "
+        "ALTER TABLE device_state ADD FOREIGN KEY (device_id) REFERENCES {t}"
+    )
+    for n in range(12):
+        parents.execute(make.format(t=sql.Identifier(f"{'parent' * 9}_{n}")))
+    fleet.write("stranger")
+    assert len(fleet.state._upsert.encode()) < 16_384
+    assert set(fleet.write("d1", "stranger", "d12").rejected) == {"stranger", "d12"}
+    assert stored(parents) == {"d1"}
