@@ -1,6 +1,6 @@
 """The foreign keys that somebody else's migrations gave `device_state`, and how to foresee their refusals in SQL.
 
-Asking for the parents beforehand costs a batch with strangers in it far less than being refused: docs/decisions/0007.
+Asking for the parents beforehand costs a batch with strangers in it far less than being refused: docs/decisions/0012.
 """
 
 from __future__ import annotations

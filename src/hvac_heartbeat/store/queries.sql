@@ -99,7 +99,7 @@ SELECT $1::text AS device_id, $2::text AS site_id, $3::timestamptz AS received_a
 
 -- name: new_device
 -- The refusal of a device that has no row yet, where HEARTBEAT_NEW_DEVICES is reject. A LIMIT and no EXISTS, which the
--- planner may turn into a hash of the whole table (docs/decisions/0007).
+-- planner may turn into a hash of the whole table (docs/decisions/0012).
 CASE WHEN (SELECT true FROM device_state AS known WHERE known.device_id = heartbeat.device_id LIMIT 1) IS NULL
      THEN 'new_device' END
 

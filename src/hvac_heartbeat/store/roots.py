@@ -1,7 +1,7 @@
 """Which root certificates a server's certificate is verified against: the few of our bundle that can have signed it.
 
 libpq reads the whole file for every connection, and OpenSSL takes 0.3 ms of a full core for each certificate in it:
-31 ms for the bundle, 2.8 ms for the eight that an RDS host needs (docs/decisions/0006).
+31 ms for the bundle, 2.8 ms for the eight that an RDS host needs (docs/decisions/0013).
 """
 
 from __future__ import annotations
