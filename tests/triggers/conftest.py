@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.aws import handler
+from tests.conftest import MISSION_SCHEMA, _new_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import psycopg
+
+    from tests.conftest import Database, TestServer
 
 
 @dataclass
@@ -42,6 +45,23 @@ class Function:
     def log(self) -> list[dict[str, Any]]:
         """Return the log lines since the last look, each of which must be one JSON object."""
         return [json.loads(line) for line in self.capture.readouterr().out.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def _kept(server: TestServer) -> Iterator[Database]:
+    yield from _new_database(server, "template1")
+
+
+@pytest.fixture
+def database(_kept: Database) -> Database:
+    """One database for all of these tests, with the mission's table and view made anew for each.
+
+    A database of its own for each of several hundred tests would take most of their time.
+    """
+    with _kept.connect() as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO public")
+        connection.execute(MISSION_SCHEMA)
+    return _kept
 
 
 @pytest.fixture
