@@ -1,0 +1,149 @@
+"""What a fleet costs a month, by trigger: `python -m deployment.costs` prints the tables of docs/deploy.md.
+
+Prices are the list prices of US East (N. Virginia) in US dollars, without free tiers, discounts, the database, NAT
+gateways and data transfer. Durations are assumptions; docs/performance.md has the measurements to put in their place.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+
+HEARTBEATS_A_MONTH = 730 * 60  # of one device, at one a minute
+FLEETS = (10_000, 100_000, 1_000_000)
+SHARDS = {10_000: 1, 100_000: 3, 1_000_000: 20}  # the Fleet mapping of template.yaml
+MILLION = 1_000_000
+
+PRICES = {
+    "Lambda, a million requests": 0.20,
+    "Lambda on arm64, a GB-second": 0.0000133334,
+    "CloudWatch Logs, a GB taken in": 0.50,
+    "HTTP API, a million requests (first 300 million)": 1.00,
+    "HTTP API, a million requests (over 300 million)": 0.90,
+    "IoT Core, a million minutes of connection": 0.08,
+    "IoT Core, a million messages (first billion)": 1.00,
+    "IoT Core, a million messages (next 4 billion)": 0.80,
+    "IoT Core, a million messages (over 5 billion)": 0.70,
+    "IoT Core, a million rules triggered": 0.15,
+    "IoT Core, a million actions executed": 0.15,
+    "SQS standard, a million requests": 0.40,
+    "Kinesis provisioned, a shard-hour": 0.015,
+    "Kinesis provisioned, a million PUT payload units": 0.014,
+    "SNS standard, a million publishes": 0.50,
+}
+MEMORY_GB = 0.125
+HEARTBEAT_BYTES = 130
+IOT_METER_BYTES = 5120  # messages, rules and actions are counted in steps of 5 KB
+LOG_LINE_GB = 700 / 1e9  # one embedded metric record an invocation
+
+
+def milliseconds(batch: int) -> float:
+    """The billed time of an invocation with a batch of that many heartbeats, at 128 MB: assumed, and rather long."""
+    return 15 + 0.15 * batch
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One way for heartbeats to come in: how many travel together, and what carries them costs."""
+
+    name: str
+    sent_together: int
+    invoked_with: int
+    carried_by: str
+
+
+TRIGGERS = (
+    Trigger("HTTP API, each device", 1, 1, "http"),
+    Trigger("HTTP API, gateways of 100", 100, 100, "http"),
+    Trigger("IoT rule, each device", 1, 1, "iot"),
+    Trigger("IoT Basic Ingest, each device", 1, 1, "basic-ingest"),
+    Trigger("IoT Basic Ingest, gateways of 100", 100, 100, "basic-ingest"),
+    Trigger("SNS, each device", 1, 1, "sns"),
+    Trigger("SQS, each device", 1, 100, "sqs"),
+    Trigger("Kinesis, each device", 1, 500, "kinesis"),
+)
+
+
+def tiered(amount: float, *tiers: tuple[float, float]) -> float:
+    """The price of `amount` units, each tier being how many units it holds and what one of them costs."""
+    total = 0.0
+    for size, price in tiers:
+        total += min(amount, size) * price
+        amount -= min(amount, size)
+    return total
+
+
+def carriage(trigger: Trigger, devices: int) -> float:
+    """What everything in front of the function costs a month."""
+    messages = devices * HEARTBEATS_A_MONTH / trigger.sent_together
+    senders = devices / trigger.sent_together
+    of = PRICES
+    connection = senders * HEARTBEATS_A_MONTH / MILLION * of["IoT Core, a million minutes of connection"]
+    steps = math.ceil(trigger.sent_together * HEARTBEAT_BYTES / IOT_METER_BYTES)
+    rules = (
+        messages
+        * steps
+        / MILLION
+        * (of["IoT Core, a million rules triggered"] + of["IoT Core, a million actions executed"])
+    )
+    if trigger.carried_by == "http":
+        first, over = (of[f"HTTP API, a million requests ({part} 300 million)"] / MILLION for part in ("first", "over"))
+        return tiered(messages, (300e6, first), (float("inf"), over))
+    if trigger.carried_by == "iot":
+        prices = [of[f"IoT Core, a million messages ({part})"] / MILLION
+                  for part in ("first billion", "next 4 billion", "over 5 billion")]  # fmt: skip
+        return connection + rules + tiered(messages * steps, *zip((1e9, 4e9, float("inf")), prices, strict=True))
+    if trigger.carried_by == "basic-ingest":
+        return connection + rules
+    if trigger.carried_by == "sns":
+        return messages / MILLION * of["SNS standard, a million publishes"]
+    if trigger.carried_by == "sqs":
+        # Sent one by one; received and deleted ten at a time by Lambda's poller.
+        return messages * 1.2 / MILLION * of["SQS standard, a million requests"]
+    shard_hours = SHARDS[devices] * 730 * of["Kinesis provisioned, a shard-hour"]
+    return shard_hours + messages / MILLION * of["Kinesis provisioned, a million PUT payload units"]
+
+
+def function(trigger: Trigger, devices: int) -> float:
+    """What the function and its log cost a month."""
+    invocations = devices * HEARTBEATS_A_MONTH / trigger.invoked_with
+    seconds = invocations * milliseconds(trigger.invoked_with) / 1000
+    return (
+        invocations / MILLION * PRICES["Lambda, a million requests"]
+        + seconds * MEMORY_GB * PRICES["Lambda on arm64, a GB-second"]
+        + invocations * LOG_LINE_GB * PRICES["CloudWatch Logs, a GB taken in"]
+    )
+
+
+def dollars(amount: float) -> str:
+    """An amount as the table shows it: whole dollars, cents below ten."""
+    return f"${amount:,.0f}" if amount >= 10 else f"${amount:.2f}"  # noqa: PLR2004 - cents matter below it
+
+
+def table() -> str:
+    """Dollars a month: the way in, the function with its log, and both."""
+    lines = [
+        "| trigger | " + " | ".join(f"{fleet:,} devices" for fleet in FLEETS) + " |",
+        "|---" * (len(FLEETS) + 1) + "|",
+    ]
+    for trigger in TRIGGERS:
+        cells = [
+            f"{dollars(carriage(trigger, fleet))} + {dollars(function(trigger, fleet))} = "
+            f"**{dollars(carriage(trigger, fleet) + function(trigger, fleet))}**"
+            for fleet in FLEETS
+        ]
+        lines.append(f"| {trigger.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def prices() -> str:
+    """The unit prices behind the table."""
+    lines = ["| what | US dollars |", "|---|---|"]
+    return "\n".join(
+        lines + [f"| {what} | {price:.10f}".rstrip("0").rstrip(".") + " |" for what, price in PRICES.items()]
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{table()}\n\n{prices()}\n")
