@@ -140,3 +140,11 @@ CASE WHEN ({columns}) IN (SELECT {columns}
                               OR (least(heartbeat.received_at, now()) < known.last_seen_ts
                                   AND known.last_seen_ts <= now() + interval '5 minutes')))
      THEN '{name}' END
+
+-- name: look
+-- Whether the database answers at all.
+SELECT 1
+
+-- name: sweep
+-- The size of the fleet, and how many devices the mission's view calls stale.
+SELECT (SELECT count(*) FROM device_state), (SELECT count(*) FROM v_devices_stale)
