@@ -24,7 +24,8 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 def log(level: str, message: str, **details: Any) -> None:
     """Write one JSON line to standard output, where Lambda collects it."""
-    sys.stdout.write(_encode({"level": level, "message": message, **details}).decode() + "\n")
+    line = _encode({"level": level, "message": message, **details}).decode()
+    sys.stdout.write((line if line.isprintable() else _escaped(line)) + "\n")
 
 
 def metrics(
@@ -55,3 +56,10 @@ def _declared(*counts: str, milliseconds: tuple[str, ...]) -> list[dict[str, Any
     declared += [{"Name": name, "Unit": "Milliseconds"} for name in milliseconds]
     dimensions = [["function_name"], ["function_name", "trigger"]]
     return [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": declared}]
+
+
+def _escaped(line: str) -> str:
+    """Escape what some reader of logs would take for the end of a line (U+0085, U+2028) or obey (U+009B)."""
+    import json
+
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in line)
