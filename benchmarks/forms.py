@@ -1,0 +1,128 @@
+"""The forms in which a batch can reach the upsert: what docs/decisions/0002 and the one-row statement rest on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from benchmarks import fleet
+from benchmarks.ingest import FILLFACTOR, FLEET
+from benchmarks.report import Bars, Result
+from benchmarks.timing import race
+from hvac_heartbeat.heartbeat import Heartbeat
+from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store import device_state
+from hvac_heartbeat.store.connection import connect
+from hvac_heartbeat.store.queries import queries
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from benchmarks.peers import Peer
+    from benchmarks.server import Server
+
+SECONDS = {1: 8, 1_000: 16, 10_000: 30}
+NAMES = [name for name, _ in device_state._COLUMNS]  # noqa: SLF001 - the order of the statement's parameters
+TYPES = ("text", "text", "timestamptz", "text", "text", "float8", "float8", "int", "int", "timestamptz")
+COLUMNS = ", ".join(f"{name} {kind}" for name, kind in zip(NAMES, TYPES, strict=True))
+
+JSON_ROWS = f"SELECT * FROM json_to_recordset($1::json) AS batch({COLUMNS})"  # noqa: S608 - names of ours
+FROM_ROWS = (
+    f"SELECT * FROM unnest({', '.join(f'${at}::{kind}[]' for at, kind in enumerate(TYPES, 1))}) "  # noqa: S608 - as above
+    f"AS batch({', '.join(NAMES)})"
+)
+
+COUNTED = "WITH written AS ({}) SELECT count(*) FROM written"
+
+Parameters = Callable[[Sequence[Heartbeat]], Sequence[Any]]
+
+
+class Form:
+    """The upsert with its rows in one form, from heartbeats that have been read to the server's answer."""
+
+    reconnects = False
+
+    def __init__(self, name: str, statement: str, parameters: Parameters, heartbeats: Sequence[Heartbeat]) -> None:
+        self.name = name
+        self._connection: psycopg.Connection[Any] = connect(Settings.from_environment(os.environ))
+        self._statement = statement.encode()
+        self._parameters = parameters
+        self._heartbeats = heartbeats
+
+    def write(self, event: dict[str, Any]) -> Any:  # noqa: ARG002 - its heartbeats have been read
+        """Make the parameters, send the statement, read the answer."""
+        cursor = self._connection.execute(self._statement, self._parameters(self._heartbeats))
+        return cursor.fetchall() if cursor.description else None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def forms(size: int) -> dict[str, tuple[str, Parameters]]:
+    """Return statement and parameters of every form, by name."""
+    named = queries()
+    packed: Parameters = device_state._parameters  # noqa: SLF001 - the product's own
+    upsert = named["upsert"]
+    ours = upsert.format(heartbeats=named["heartbeats"])
+    found: dict[str, tuple[str, Parameters]] = {
+        "packed arrays, unnest in the select list": (ours, packed),
+        "packed arrays, unnest in FROM": (upsert.format(heartbeats=FROM_ROWS), packed),
+        "the driver's own arrays": (ours, _lists),
+        "one JSON parameter": (upsert.format(heartbeats=JSON_ROWS), _json),
+        "packed arrays, nothing returned": (ours.replace("RETURNING device_id", ""), packed),
+        "packed arrays, count returned": (COUNTED.format(ours), packed),
+    }
+    if size == 1:
+        found["one row of plain values"] = (upsert.format(heartbeats=named["heartbeat"]), _plain)
+    return found
+
+
+def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) -> Result:
+    """Race the forms at one, a thousand and ten thousand heartbeats."""
+    result = Result("forms")
+    sizes = (1, 1_000) if quick else tuple(SECONDS)
+    rows: list[dict[str, Any]] = []
+    with server.database(synchronous_commit=False) as database:
+        result.circumstances = database.circumstances | {"synchronous_commit": "off", "fleet": FLEET}
+        database.tune(FILLFACTOR)
+        fleet.populate(database.admin, FLEET)
+        for step, size in enumerate(sizes):
+            bodies = fleet.heartbeats(sorted(fleet.sample(size, FLEET)))
+            heartbeats = msgspec.convert(bodies, list[Heartbeat])
+            peers = {name: _starter(name, form, heartbeats) for name, form in forms(size).items()}
+
+            def tick(share: float, step: int = step, size: int = size) -> None:
+                progress(f"{size:,} heartbeats", (step + share) / len(sizes))
+
+            def tidy(size: int = size) -> None:
+                if size > 1:
+                    database.admin.execute("VACUUM device_state")
+
+            seconds = 0.5 if quick else SECONDS[size]
+            laps = race(database, peers, {}, seconds=seconds, progress=tick, between=tidy)
+            found = [lap.row(size) for lap in laps.values()]
+            rows += found
+            values = {row["contestant"]: row["median_ms"] for row in found}
+            result.bars.append(Bars(f"{size:,} heartbeats, commits do not wait", "ms, median", values))
+    result.tables["from heartbeats that have been read to the answer"] = rows
+    return result
+
+
+def _starter(name: str, form: tuple[str, Parameters], heartbeats: Sequence[Heartbeat]) -> Callable[[], Peer]:
+    return lambda: Form(name, *form, heartbeats)
+
+
+def _json(heartbeats: Sequence[Heartbeat]) -> list[Any]:
+    return [msgspec.json.encode(heartbeats).decode()]
+
+
+def _lists(heartbeats: Sequence[Heartbeat]) -> list[Any]:
+    return [[getattr(heartbeat, name) for heartbeat in heartbeats] for name in NAMES]
+
+
+def _plain(heartbeats: Sequence[Heartbeat]) -> list[Any]:
+    return [getattr(heartbeats[0], name) for name in NAMES]
