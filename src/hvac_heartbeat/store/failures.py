@@ -78,6 +78,7 @@ _LOGIN_WORDS: Final = (
 _TLS_WORDS: Final = (
     ("does not match host name", "the server's certificate is for another name than DB_HOST"),
     ("certificate verify failed", "the server's certificate has expired or is signed by none of the known roots"),
+    ("signature failure", "the server's certificate has expired or is signed by none of the known roots"),
     ("does not support SSL", "the server does not speak TLS, and DB_SSLMODE asks for it"),
     ("root certificate file", "the file of root certificates cannot be read: check DB_SSLROOTCERT"),
     ("could not get server's host name from server certificate", "the server's certificate names no host"),

@@ -1,0 +1,83 @@
+"""One invocation of the function as Lambda makes it, and what the caller may believe afterwards."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hvac_heartbeat.aws.handler import lambda_handler
+from hvac_heartbeat.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+
+class Context:
+    """Lambda's context: so many seconds are left from now on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._end - time.monotonic()) * 1000)
+
+
+@dataclass
+class Delivery:
+    """What the caller was told of every device."""
+
+    acknowledged: set[str] = field(default_factory=set)
+    failure: StoreUnavailable | None = None
+    seconds: float = 0.0
+
+
+def deliver(*devices: str, seconds: float = 20.0) -> Delivery:
+    """Send one heartbeat of each device in one direct invocation."""
+    event = {"devices": [{"device_id": device, "site_id": "site"} for device in devices]}
+    started = time.monotonic()
+    told = Delivery()
+    try:
+        answer: Any = lambda_handler(event, Context(seconds))
+        assert answer["statusCode"] in {200, 207}, answer
+        body = json.loads(answer["body"])
+        told.acknowledged = {*body["updated_devices"], *body.get("outdated_devices", [])}
+    except StoreUnavailable as failure:
+        told.failure = failure
+    told.seconds = time.monotonic() - started
+    assert told.seconds < seconds, "Lambda would have ended the invocation"
+    return told
+
+
+def check(told: Delivery, connection: psycopg.Connection, *devices: str) -> None:
+    """Hold what the caller was told against the table: acknowledged is written, and all else was reported failed."""
+    found = {device for (device,) in connection.execute("SELECT device_id FROM device_state").fetchall()}
+    assert told.acknowledged <= found
+    assert told.acknowledged == set(devices) or told.failure is not None
+
+
+def meanwhile(work: Callable[[], Delivery]) -> Future[Delivery]:
+    """Run an invocation in a thread of its own."""
+    future: Future[Delivery] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def wait_until(happened: Callable[[], object], seconds: float = 10.0) -> None:
+    """Look until something has happened."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

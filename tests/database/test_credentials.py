@@ -1,0 +1,297 @@
+"""Credentials: where they come from, and what happens when they change under a warm container."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import psycopg
+import pytest
+from moto import mock_aws
+
+from hvac_heartbeat.aws import handler
+from hvac_heartbeat.errors import SettingsError
+from hvac_heartbeat.local.postgres import PostgresServer
+from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store.credentials import CredentialsUnavailable, credentials
+from tests.conftest import MISSION_SCHEMA
+from tests.database.invocation import check, deliver
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+WRITER = "GRANT SELECT, INSERT, UPDATE ON device_state TO alice, bob"
+PASSWORDS_ASKED = "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[PostgresServer]:
+    """A server that asks for passwords."""
+    bindir = os.environ.get("TEST_POSTGRES_BINDIR")
+    with PostgresServer(Path(bindir) if bindir else None, tcp=True) as server:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute(MISSION_SCHEMA)
+            admin.execute("CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN")
+            admin.execute(WRITER)
+            (server.data / "pg_hba.conf").write_text(PASSWORDS_ASKED)
+            admin.execute("SELECT pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture
+def admin(guarded: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
+    """The superuser's connection; alice's and bob's passwords are `first`."""
+    for name in list(os.environ):
+        if name.startswith(("DB_", "HEARTBEAT_", "AWS_", "PG", "PARAMETERS_SECRETS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    handler.reset()
+    with psycopg.connect(guarded.url(), autocommit=True) as admin:
+        admin.execute("TRUNCATE device_state; ALTER ROLE alice PASSWORD 'first'; ALTER ROLE bob PASSWORD 'first'")
+        yield admin
+    handler.reset()
+
+
+@pytest.fixture
+def secrets(admin: psycopg.Connection) -> Iterator[SecretsManagerClient]:
+    with mock_aws():
+        yield boto3.client("secretsmanager", region_name="eu-west-1")
+
+
+def login(server: PostgresServer, **changed: str | int) -> str:
+    found = {"host": "127.0.0.1", "port": server.port, "dbname": "postgres", "username": "alice", "password": "first"}
+    return json.dumps({"engine": "postgres"} | found | changed)
+
+
+@pytest.fixture
+def secret(secrets: SecretsManagerClient, guarded: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A secret with everything in it, which the settings name and nothing else."""
+    arn: str = secrets.create_secret(Name="database", SecretString=login(guarded))["ARN"]
+    monkeypatch.setenv("DB_SECRET_ARN", arn)
+    return arn
+
+
+def disconnect(admin: psycopg.Connection) -> None:
+    admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename IN ('alice', 'bob')")
+
+
+def test_a_secret_alone_leads_to_the_database(secret: str, admin: psycopg.Connection) -> None:
+    told = deliver("a")
+    assert told.acknowledged == {"a"}
+    check(told, admin, "a")
+
+
+def test_a_rotated_password_is_read_again_under_a_warm_container(
+    secret: str, secrets: SecretsManagerClient, guarded: PostgresServer, admin: psycopg.Connection
+) -> None:
+    assert deliver("a").acknowledged == {"a"}
+    admin.execute("ALTER ROLE alice PASSWORD 'second'")
+    secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, password="second"))
+    assert deliver("b").acknowledged == {"b"}, "a connection that is open stays open"
+    disconnect(admin)
+    told = deliver("c")
+    assert told.acknowledged == {"c"}
+    check(told, admin, "c")
+
+
+def test_a_rotation_that_alternates_users_changes_the_user_too(
+    secret: str,
+    secrets: SecretsManagerClient,
+    guarded: PostgresServer,
+    admin: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DB_USER", "alice")  # what stands here stays behind; the secret's user goes with its password
+    assert deliver("a").acknowledged == {"a"}
+    admin.execute("ALTER ROLE alice PASSWORD 'gone'")
+    secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, username="bob"))
+    disconnect(admin)
+    told = deliver("b")
+    assert told.acknowledged == {"b"}
+    check(told, admin, "b")
+
+
+def test_a_password_that_is_wrong_is_reported_at_once(
+    admin: psycopg.Connection, guarded: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = {"DB_HOST": "127.0.0.1", "DB_PORT": str(guarded.port), "DB_NAME": "postgres", "DB_USER": "alice"}
+    for name, value in (variables | {"DB_PASSWORD": "wrong"}).items():
+        monkeypatch.setenv(name, value)
+    told = deliver("a")
+    assert told.failure is not None
+    assert told.failure.sqlstate == "28P01"
+    assert told.seconds < 5
+    check(told, admin, "a")
+
+
+def test_a_secret_that_stays_wrong_is_reported_at_once(
+    secret: str, secrets: SecretsManagerClient, guarded: PostgresServer, admin: psycopg.Connection
+) -> None:
+    secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, password="wrong"))
+    told = deliver("a")
+    assert told.failure is not None
+    assert told.failure.sqlstate == "28P01"
+    assert told.seconds < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("not JSON hunter2", "is not a JSON object"),
+        ('["hunter2"]', "is not a JSON object"),
+        ('{"username": "alice", "password": 7}', "is not a JSON object"),
+        ('{"username": "alice", "password": "hunter2", "port": "hunter2"}', "is not a JSON object"),
+        ('{"password": "hunter2"}', "lacks host, dbname, username"),
+        ('{"username": "alice", "host": "127.0.0.1", "dbname": "postgres"}', "lacks password"),
+    ],
+)
+def test_a_secret_that_cannot_be_used_says_so_without_being_shown(
+    secrets: SecretsManagerClient, monkeypatch: pytest.MonkeyPatch, admin: psycopg.Connection, text: str, said: str
+) -> None:
+    given: dict[str, Any] = {"SecretString": text} if text else {"SecretBinary": b"binary"}
+    monkeypatch.setenv("DB_SECRET_ARN", secrets.create_secret(Name="odd", **given)["ARN"])
+    told = deliver("a")
+    assert said in str(told.failure)
+    assert "hunter2" not in str(told.failure)
+    check(told, admin, "a")
+
+
+def test_a_secret_that_is_missing_says_so(
+    secrets: SecretsManagerClient, monkeypatch: pytest.MonkeyPatch, admin: psycopg.Connection
+) -> None:
+    monkeypatch.setenv("DB_SECRET_ARN", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:missing-AbCdEf")
+    told = deliver("a")
+    assert "ResourceNotFoundException" in str(told.failure)
+    assert "DB_SECRET_ARN" in str(told.failure)
+
+
+class Extension:
+    """What the Parameters and Secrets extension says, and what it was asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.asked: list[tuple[str, str | None]] = []
+
+    @contextmanager
+    def serve(self) -> Iterator[int]:
+        extension = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                token = self.headers.get("X-Aws-Parameters-Secrets-Token")
+                extension.asked.append((self.path, token))
+                body = json.dumps({"SecretString": extension.text, "Name": "database"}).encode()
+                self.send_response(200 if token == "token" else 401)
+                self.end_headers()
+                self.wfile.write(body if token == "token" else b"")
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        with HTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            try:
+                yield server.server_port
+            finally:
+                server.shutdown()
+                thread.join()
+
+
+def test_the_extension_is_asked_first_and_passed_by_when_what_it_remembers_is_refused(
+    secret: str,
+    secrets: SecretsManagerClient,
+    guarded: PostgresServer,
+    admin: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extension = Extension(login(guarded))
+    with extension.serve() as port:
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+        monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(port))
+        assert deliver("a").acknowledged == {"a"}
+        [(path, token)] = extension.asked
+        assert parse_qs(urlsplit(path).query) == {"secretId": [secret]}
+        assert urlsplit(path).path == "/secretsmanager/get"
+        assert token == "token"
+        admin.execute("ALTER ROLE alice PASSWORD 'second'")
+        secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, password="second"))
+        disconnect(admin)
+        told = deliver("b")
+    assert told.acknowledged == {"b"}
+    check(told, admin, "b")
+
+
+@pytest.mark.parametrize("token", ["expired", None])
+def test_an_extension_that_does_not_answer_with_the_secret_is_passed_by(
+    secret: str, guarded: PostgresServer, monkeypatch: pytest.MonkeyPatch, admin: psycopg.Connection, token: str | None
+) -> None:
+    with Extension(login(guarded)).serve() as port:
+        monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(port if token else 1))
+        monkeypatch.setenv("AWS_SESSION_TOKEN", token or "token")
+        assert deliver("a").acknowledged == {"a"}
+
+
+def test_an_iam_token_is_made_for_the_connection_s_host_port_user_and_region(admin: psycopg.Connection) -> None:
+    host = "db.abc.eu-west-1.rds.amazonaws.com"
+    settings = Settings.from_environment(
+        {"DB_HOST": host, "DB_NAME": "n", "DB_USER": "alice", "DB_IAM_AUTH": "true", "AWS_REGION": "eu-west-1"}
+    )
+    assert settings.sslmode == "verify-full"
+    found = credentials(settings, time.monotonic() + 10)
+    signed = urlsplit(f"https://{found.password}")
+    query = parse_qs(signed.query)
+    assert signed.netloc == f"{host}:5432"
+    assert (query["Action"], query["DBUser"]) == (["connect"], ["alice"])
+    assert "/eu-west-1/rds-db/aws4_request" in query["X-Amz-Credential"][0]
+    assert query["X-Amz-Signature"]
+
+
+def test_a_secret_is_never_shown_by_settings_or_credentials() -> None:
+    given = {"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "hunter2", "AWS_SESSION_TOKEN": "hunter2"}
+    settings = Settings.from_environment(given)
+    assert "hunter2" not in f"{settings!r} {settings} {credentials(settings, time.monotonic() + 1)!r}"
+
+
+BASE = {"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u"}
+
+
+@pytest.mark.parametrize(
+    ("given", "variables"),
+    [
+        ({}, ("DB_HOST", "DB_NAME", "DB_USER")),
+        (BASE, ("DB_PASSWORD", "DB_SECRET_ARN", "DB_IAM_AUTH")),
+        (BASE | {"DB_PASSWORD": ""}, ("DB_PASSWORD", "DB_SECRET_ARN", "DB_IAM_AUTH")),
+        (BASE | {"DB_PASSWORD": "p", "DB_SECRET_ARN": "s"}, ("DB_PASSWORD", "DB_SECRET_ARN")),
+        (BASE | {"DB_PASSWORD": "p", "DB_IAM_AUTH": "true"}, ("DB_PASSWORD", "DB_IAM_AUTH")),
+        (BASE | {"DB_IAM_AUTH": "yes"}, ("DB_IAM_AUTH",)),
+        (BASE | {"DB_IAM_AUTH": "true"}, ("AWS_REGION",)),
+        (BASE | {"DB_IAM_AUTH": "true", "AWS_REGION": "r", "DB_SSLMODE": "prefer"}, ("DB_SSLMODE", "DB_IAM_AUTH")),
+        (BASE | {"DB_PASSWORD": "p", "DB_SSLMODE": "on"}, ("DB_SSLMODE",)),
+        (BASE | {"DB_PASSWORD": "p", "DB_PORT": "0"}, ("DB_PORT",)),
+    ],
+)
+def test_a_setting_that_is_missing_or_contradictory_is_named(given: dict[str, str], variables: tuple[str, ...]) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment(given)
+    assert raised.value.variables == variables
+    assert all(name in str(raised.value) for name in variables)
+
+
+def test_no_time_for_the_credentials_is_said() -> None:
+    settings = Settings(secret_arn="arn:aws:secretsmanager:eu-west-1:1:secret:x")
+    with pytest.raises(CredentialsUnavailable, match="no time was left"):
+        credentials(settings, time.monotonic() - 1)
