@@ -75,9 +75,11 @@ find_authorizer() {
 }
 
 deploy_route() {
-    local there id
+    local there id fields="RouteId,Target,AuthorizationType"
+    # A route that went over to IAM may still name the authorizer that it had.
+    [ "$API_AUTH" = iam ] || fields="$fields,AuthorizerId"
     there="$(ask "the API's routes" aws apigatewayv2 get-routes --api-id "$API" \
-        --query "Items[?RouteKey=='$1'].[RouteId,Target,AuthorizationType,AuthorizerId] | [0]" --output text | tr '\t' ' ' | sed -e 's/ None$//')"
+        --query "Items[?RouteKey=='$1'].[$fields] | [0]" --output text | tr '\t' ' ')"
     id="${there%% *}"
     if [ -z "$there" ]; then
         change "route $1 (${AUTHORIZATION[1]})" aws apigatewayv2 create-route --api-id "$API" --route-key "$1" \

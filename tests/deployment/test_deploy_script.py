@@ -47,7 +47,7 @@ def deploy(environment: dict[str, str], *options: str) -> Run:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=500,
     )
     return Run(ended.returncode, ended.stdout, ended.stderr)
 
@@ -91,6 +91,7 @@ def first(dry: Run, settings: dict[str, str]) -> Run:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # some sixty calls of the CLI, about half a second each on an idle machine
 class TestAllTriggers:
     """One deployment with every flag, with the CLI of version 2 where it is installed."""
 
@@ -208,6 +209,7 @@ class TestAllTriggers:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_version_1_of_the_cli_creates_and_then_changes_nothing(
     cloud: Cloud, aws_v1: str, settings: dict[str, str]
 ) -> None:
@@ -272,6 +274,22 @@ def test_an_answer_of_aws_that_refuses_is_one_line_that_says_what_to_do(settings
         "deploy: failed looking at the function: AccessDeniedException: not allowed; "
         "your credentials lack that permission; docs/deploy.md lists what deploying needs\n"
     )
+
+
+def test_tokens_instead_of_signatures_are_an_authorizer_and_two_routes(settings: dict[str, str]) -> None:
+    """Seen without an account: a dry run that has no credentials shows what an empty account would get."""
+    token = {"API_AUTH": "jwt", "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "fleet"}
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
+    run = deploy(settings | nobody | token | {"HOME": os.devnull}, "--dry-run", "--api")
+    assert run.code == 0, run.err
+    assert "no credentials" in run.out
+    assert {
+        "accept tokens of https://issuer.example for fleet",
+        "route POST /heartbeat (JWT)",
+        "route GET /health (JWT)",
+    } < set(run.done)
+    refused = deploy(settings | nobody | token | {"HOME": os.devnull, "JWT_ISSUER": ""}, "--dry-run", "--api")
+    assert (refused.code, refused.err) == (1, "deploy: API_AUTH=jwt needs JWT_ISSUER and JWT_AUDIENCE\n")
 
 
 def test_an_unknown_option_is_refused_before_anything_is_looked_at(settings: dict[str, str]) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Database
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 STACK = "fleet"
 _READ = "import json, sys, samtranslator.yaml_helper as y; json.dump(y.yaml_parse(sys.stdin.read()), sys.stdout)"
@@ -99,7 +99,7 @@ def test_a_direct_call_of_the_alias_is_written(
         "lambda", "invoke", "--function-name", stack["FunctionArn"], "--payload", f"fileb://{tmp_path / 'event.json'}",
         str(tmp_path / "answer.json"),
     )  # fmt: skip
-    assert "FunctionError" not in answer
+    assert "FunctionError" not in answer, (tmp_path / "answer.json").read_text()
     assert json.loads((tmp_path / "answer.json").read_text())["statusCode"] == 200
     assert seen(fleet_database, "direct-1") == ("building-c", "ready")
 
@@ -183,7 +183,7 @@ def test_a_tick_runs_the_sweep_in_a_function_of_its_own(stack: dict[str, str], c
         "lambda", "invoke", "--function-name", f"{STACK}-sweep", "--payload", f"fileb://{tmp_path / 'event.json'}",
         str(tmp_path / "answer.json"),
     )  # fmt: skip
-    assert "FunctionError" not in answer
+    assert "FunctionError" not in answer, (tmp_path / "answer.json").read_text()
 
     def swept() -> list[dict[str, Any]]:
         return [line for line in cloud.logged(f"{STACK}-sweep") if "stale_devices" in line]
