@@ -91,18 +91,18 @@ def running_emulator(program: str, folder: Path) -> Iterator[str]:
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DB_", "PG", "PYTHON"))}
     with (folder / "emulator.log").open("wb") as log:
-        process = subprocess.Popen([program], env=kept | settings, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+        server = subprocess.Popen([program], env=kept | settings, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
         try:
             address = f"http://127.0.0.1:{port}"
-            eventually(lambda: _answers(address, process), "the emulator's first answer", READY_WITHIN_S)
+            eventually(lambda: _answers(address, server), "the emulator's first answer", READY_WITHIN_S)
             yield address
         finally:
-            process.terminate()
-            process.wait(timeout=30)
+            server.terminate()
+            server.wait(timeout=30)
 
 
-def _answers(address: str, process: subprocess.Popen[bytes]) -> bool:
-    assert process.poll() is None, "the emulator ended at once; see emulator.log in pytest's temporary folder"
+def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:
+    assert server.poll() is None, "the emulator ended at once; see emulator.log in pytest's temporary folder"
     try:
         with urllib.request.urlopen(f"{address}/_ministack/health", timeout=2):  # noqa: S310 - an address of this machine
             return True

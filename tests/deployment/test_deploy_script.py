@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from deployment.package import ROOT
-from tests.deployment.conftest import ARCHITECTURE, DEBIANS_CLI
+from tests.deployment.conftest import ARCHITECTURE, left_out, version_2
 from tests.deployment.emulator import ACCOUNT, REGION, Cloud, eventually, post, post_signed
 
 if TYPE_CHECKING:
@@ -221,8 +221,11 @@ def test_version_1_of_the_cli_creates_and_then_changes_nothing(
     assert (again.code, again.done) == (0, []), again.err
 
 
-def test_version_2_of_the_cli_is_the_one_that_deployed_with_every_flag(aws_v2: str, cloud: Cloud) -> None:
-    assert cloud.cli == (DEBIANS_CLI if DEBIANS_CLI.exists() else cloud.cli)
+def test_version_2_of_the_cli_is_the_one_that_deployed_with_every_flag(cloud: Cloud) -> None:
+    """All of TestAllTriggers, but for IoT's calls, which only version 1 signs so that the emulator knows them."""
+    if version_2() is None:
+        left_out("AWS CLI version 2 is not there; `apt-get install awscli` brings it on Debian 12 and later")
+    assert cloud.cli == version_2()
 
 
 def seen(database: Database, device_id: str) -> tuple[str, str | None] | None:

@@ -38,7 +38,7 @@ class Runtime:
     """A function that waits for events, and everything it wrote to its log."""
 
     address: str
-    process: subprocess.Popen[bytes]
+    server: subprocess.Popen[bytes]
     log: Path
 
     def invoke(self, event: object) -> Any:
@@ -54,7 +54,7 @@ class Runtime:
 
     def peak_resident_mb(self) -> float:
         """Return the largest resident size of any process below the emulator."""
-        found = [int(_status(child)["VmHWM"].split()[0]) / 1024 for child in _descendants(self.process.pid)]
+        found = [int(_status(child)["VmHWM"].split()[0]) / 1024 for child in _descendants(self.server.pid)]
         return max(found)
 
 
@@ -102,18 +102,18 @@ def runtime(
     ]  # fmt: skip
     log = folder / "function.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, cwd=task, stdout=output, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, env=environment, cwd=task, stdout=output, stderr=subprocess.STDOUT)
         try:
-            started = Runtime(f"http://127.0.0.1:{port}", process, log)
+            started = Runtime(f"http://127.0.0.1:{port}", server, log)
             eventually(lambda: _listens(started), "the runtime emulator's start")
             yield started
         finally:
-            process.terminate()
-            process.wait(timeout=30)
+            server.terminate()
+            server.wait(timeout=30)
 
 
 def _listens(runtime: Runtime) -> bool:
-    assert runtime.process.poll() is None, runtime.log.read_text()
+    assert runtime.server.poll() is None, runtime.log.read_text()
     try:
         post(f"{runtime.address}/nothing", b"")
     except OSError:
