@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ingest", "write_budget", "neighbours"])
+@pytest.mark.parametrize("name", ["ingest", "forms", "cold_start", "write_budget", "scale", "neighbours"])
 def test_a_quick_run_measures_something_and_judges_it(name: str) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DB_")}
     before = sorted((ROOT / "benchmarks" / "results").glob("*"))
@@ -31,7 +31,7 @@ def test_a_quick_run_measures_something_and_judges_it(name: str) -> None:
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
     assert "fsync on" in ran.stdout
-    assert "to reach at" in ran.stdout
+    assert name == "forms" or "to reach at" in ran.stdout
     assert sorted((ROOT / "benchmarks" / "results").glob("*")) == before
 
 
