@@ -83,7 +83,7 @@ def _body(outcome: Outcome) -> dict[str, Any]:
     updated = outcome.devices(Verdict.UPDATED)
     outdated = outcome.devices(Verdict.OUTDATED)
     complaints = _complaints("rejected", outcome.rejected) | _complaints("ignored_fields", outcome.ignored)
-    room = ANSWER_LIMIT - _size(complaints)
+    room = ANSWER_LIMIT - (_size(complaints) if complaints else 0)
     body: dict[str, Any] = {
         "message": f"Heartbeat updated for {len(updated)} device(s)",
         **_ids("updated_devices", updated, room),

@@ -68,7 +68,8 @@ class Database:
             connection = self._connection = connect(self.settings, deadline, fresh=fresh)
         connection.deadline = deadline
         cursor = connection.execute(statement, parameters)
-        return cursor.fetchall() if cursor.description else []
+        # Not `cursor.description`, which makes an object of each column.
+        return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
 
     def _retry(
         self, error: psycopg.Error, statement: str, parameters: Sequence[object], deadline: float

@@ -31,8 +31,12 @@ TRIGGERS: tuple[type[Trigger], ...] = (
     Direct,
     Unknown,
 )
+# Every envelope has one of these, and an object without any is the payload itself: thirteen questions saved.
+_ENVELOPES = frozenset({"requestContext", "Records", "eventSource", "detail-type"})
 
 
 def recognise(event: Any) -> Trigger:
     """Return the trigger that the event came from; the last one takes everything."""
+    if type(event) is dict and _ENVELOPES.isdisjoint(event) and Direct.recognises(event):
+        return Direct(event)
     return next(trigger(event) for trigger in TRIGGERS if trigger.recognises(event))
