@@ -66,7 +66,7 @@ def forms(size: int) -> dict[str, tuple[str, Parameters]]:
     """Return statement and parameters of every form, by name."""
     named = queries()
     packed: Parameters = device_state._parameters  # noqa: SLF001 - the product's own
-    upsert = named["upsert"]
+    upsert = named["upsert"].format(rows=named["rows"])
     ours = upsert.format(heartbeats=named["heartbeats"])
     found: dict[str, tuple[str, Parameters]] = {
         "packed arrays, unnest in the select list": (ours, packed),
@@ -77,7 +77,8 @@ def forms(size: int) -> dict[str, tuple[str, Parameters]]:
         "packed arrays, count returned": (COUNTED.format(ours), packed),
     }
     if size == 1:
-        found["one row of plain values"] = (upsert.format(heartbeats=named["heartbeat"]), _plain)
+        found["plain values in a subquery"] = (upsert.format(heartbeats=named["heartbeat"]), _plain)
+        found["plain values"] = (named["upsert"].format(rows=named["row"]), _plain)
     return found
 
 

@@ -153,14 +153,17 @@ class DeviceState:
     def _statement(self, rows: str) -> str:
         named = queries()
         if not self._complaints:
-            return named["upsert"].format(heartbeats=named[rows])
+            found = named["row"] if rows == "heartbeat" else named["rows"].format(heartbeats=named[rows])
+            return named["upsert"].format(rows=found)
         keys = named[f"keys_of_{rows}"]
         refusals = [] if self._new_devices else [named["new_device"]]
         refusals += [key.refusal(f"key_{place}", keys) for place, key in enumerate(self._foreseen)]
         return named["sifted_upsert"].format(
             keys=keys,
             refusal=f"coalesce({', '.join(refusals)})",
-            upsert=named["upsert"].format(heartbeats=named["unrefused"].format(heartbeats=named[rows])),
+            upsert=named["upsert"].format(
+                rows=named["rows"].format(heartbeats=named["unrefused"].format(heartbeats=named[rows]))
+            ),
         )
 
 
