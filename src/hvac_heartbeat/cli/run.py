@@ -40,7 +40,7 @@ def run(
     if os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"):
         _run_on_yours(yes=yes, logs=logs)
     else:
-        with _throwaway():
+        with throwaway():
             _play_and_show(Settings.from_environment(os.environ), logs=logs)
         console.print("\nThe throwaway PostgreSQL is gone again. For your own database, set DB_HOST …")
 
@@ -59,7 +59,7 @@ def _run_on_yours(*, yes: bool, logs: bool) -> None:
 
 
 @contextmanager
-def _throwaway() -> Iterator[None]:
+def throwaway() -> Iterator[None]:
     """Point DB_* at a new server with the table and the view, and back again afterwards."""
     from hvac_heartbeat import schema
     from hvac_heartbeat.local.postgres import PostgresServer

@@ -1,0 +1,56 @@
+"""`hvac-heartbeat serve`: the function behind an HTTP server on this machine, for people who write agents."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hvac_heartbeat.cli.database import place
+from hvac_heartbeat.cli.output import console
+from hvac_heartbeat.cli.refusals import CallRefused
+from hvac_heartbeat.cli.run import throwaway
+from hvac_heartbeat.local.gateway import HOST, Gateway
+from hvac_heartbeat.settings import Settings
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+PORT = 8790
+
+
+def serve(
+    *,
+    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = PORT,
+    logs: Annotated[bool, typer.Option("--logs", help="Print the function's log lines on standard error.")] = False,
+) -> None:
+    """Answer HTTP requests on this machine as the deployed function would: POST /heartbeat, GET /health.
+
+    Without DB_HOST it starts a throwaway PostgreSQL, which is gone at the end. Ctrl-C ends it.
+    """
+    with contextlib.ExitStack() as stack:
+        if not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN")):
+            stack.enter_context(throwaway())
+        settings = Settings.from_environment(os.environ)
+        stdout = sys.stdout
+        try:
+            gateway = stack.enter_context(Gateway(port, lambda *heard: _show(stdout, *heard)))
+        except OSError as error:
+            raise CallRefused(f"cannot listen on {HOST}, port {port}: {error.strerror}; try another --port") from error
+        console.print(f"Writing to {place(settings)}", markup=False, soft_wrap=True)
+        console.print(f"Listening on {gateway.url}: POST /heartbeat, GET /health", markup=False, soft_wrap=True)
+        stdout.flush()
+        log = sys.stderr if logs else stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123
+        # The function writes its log to standard output, where Lambda collects it.
+        with contextlib.redirect_stdout(log), contextlib.suppress(KeyboardInterrupt):
+            gateway.serve_forever()
+
+
+def _show(stdout: TextIO, method: str, path: str, status: int, milliseconds: float) -> None:
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path)
+    stdout.write(f"{datetime.now(UTC):%H:%M:%SZ} {method} {shown} {status} {milliseconds:.1f} ms\n")
+    stdout.flush()

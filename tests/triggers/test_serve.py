@@ -1,0 +1,121 @@
+"""`hvac-heartbeat serve` and docs/openapi.yaml: a real HTTP server, and a document that it keeps to."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = Path(sys.executable).parent
+BEAT = '{"device_id": "d", "site_id": "s"}'
+
+
+@dataclass
+class Served:
+    """A running `hvac-heartbeat serve`."""
+
+    program: subprocess.Popen[str]
+    port: int
+
+    def ask(
+        self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
+    ) -> tuple[http.client.HTTPResponse, Any]:
+        """Send one request; return the response and its body, decoded."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            text = response.read()
+            return response, json.loads(text) if text else None
+        finally:
+            connection.close()
+
+
+@pytest.fixture
+def served(environment: dict[str, str]) -> Iterator[Served]:
+    """The command, listening on a free port, writing to the test's own database."""
+    program = subprocess.Popen(
+        [SCRIPTS / "hvac-heartbeat", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment | {"PYTHONUNBUFFERED": "1"},
+    )
+    assert program.stdout
+    try:
+        said = [program.stdout.readline(), program.stdout.readline()]
+        listening = re.search(r"http://127\.0\.0\.1:(\d+)", said[-1])
+        assert listening, said
+        yield Served(program, int(listening[1]))
+    finally:
+        program.send_signal(signal.SIGINT)
+        program.communicate(timeout=20)
+    assert program.returncode == 0
+
+
+def test_an_agents_request_is_written_and_answered(served: Served, seen: Callable[[], dict[str, Any]]) -> None:
+    response, body = served.ask("POST", "/heartbeat", BEAT, {"Content-Type": "application/json"})
+    assert (response.status, response.getheader("content-type")) == (200, "application/json")
+    assert body["updated_devices"] == ["d"]
+    assert list(seen()) == ["d"]
+
+
+def test_a_body_of_no_known_type_travels_in_base64(served: Served, seen: Callable[[], dict[str, Any]]) -> None:
+    assert served.ask("POST", "/v1/heartbeat?x=1", BEAT)[0].status == 200
+    assert served.ask("POST", "/", b'{"device_id": "\xff"}', {"Content-Type": "text/plain"})[0].status == 400
+    assert list(seen()) == ["d"]
+
+
+def test_what_is_not_there_and_what_is_too_much(served: Served) -> None:
+    assert served.ask("GET", "/health")[1]["healthy"] is True
+    assert served.ask("GET", "/")[0].getheader("allow") == "POST"
+    assert served.ask("BREW", "/health")[0].status == 405
+    assert served.ask("POST", "/nowhere", BEAT)[0].status == 404
+    assert served.ask("POST", "/", headers={"Content-Length": "soon"})[0].status == 400
+    assert served.ask("POST", "/", headers={"Content-Length": str(10**9)})[0].status == 413
+    response, body = served.ask("HEAD", "/health")
+    assert (response.status, body) == (405, None)
+
+
+def test_a_port_that_is_taken_is_one_line_that_says_what_to_do(served: Served) -> None:
+    second = subprocess.run(
+        [SCRIPTS / "hvac-heartbeat", "serve", "--port", str(served.port)], capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 2
+    assert second.stderr.count("\n") == 1
+    assert "--port" in second.stderr
+
+
+@pytest.mark.slow
+def test_the_running_handler_keeps_to_the_openapi_document(served: Served, tmp_path: Path) -> None:
+    """Schemathesis makes some hundreds of requests from the document, right and wrong ones, and reads the answers."""
+    run = subprocess.run(
+        [
+            *(SCRIPTS / "schemathesis", "--config-file", Path(__file__).with_name("schemathesis.toml")),
+            *("run", ROOT / "docs" / "openapi.yaml"),
+            *("--url", f"http://127.0.0.1:{served.port}", "--phases", "examples,coverage,fuzzing"),
+            *("--max-examples", "25", "--seed", "1", "--continue-on-failure", "--no-color"),
+        ],
+        cwd=tmp_path,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.triggers.schemathesis_hooks", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-5_000:]
+    generated = re.search(r"(\d+) generated", run.stdout)
+    assert generated, run.stdout[-5_000:]
+    assert int(generated[1]) > 200
