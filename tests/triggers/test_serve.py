@@ -106,7 +106,7 @@ def test_the_running_handler_keeps_to_the_openapi_document(served: Served, tmp_p
             *(SCRIPTS / "schemathesis", "--config-file", Path(__file__).with_name("schemathesis.toml")),
             *("run", ROOT / "docs" / "openapi.yaml"),
             *("--url", f"http://127.0.0.1:{served.port}", "--phases", "examples,coverage,fuzzing"),
-            *("--max-examples", "25", "--seed", "1", "--continue-on-failure", "--no-color"),
+            *("--max-examples", "40", "--seed", "1", "--continue-on-failure", "--no-color"),
         ],
         cwd=tmp_path,
         env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.triggers.schemathesis_hooks", "PYTHONPATH": str(ROOT)},

@@ -64,6 +64,7 @@ class _Request(BaseHTTPRequestHandler):
     server: Gateway
     protocol_version = "HTTP/1.1"
     timeout = 30
+    wbufsize = -1  # head and body in one packet, or the client's delayed acknowledgement adds 40 ms to every answer
 
     def __getattr__(self, name: str) -> Any:
         """Take every method alike; which ones are allowed is the handler's to say."""
