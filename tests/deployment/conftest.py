@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from deployment import tools
-from deployment.package import build
+from deployment.package import ROOT, build
 from deployment.target import Target
 from tests.conftest import Database, TestServer, _new_database
-from tests.deployment.emulator import Cloud, running_emulator
+from tests.deployment.emulator import ACCOUNT, REGION, Cloud, running_emulator
+from tests.deployment.script import PASSWORD, QUEUE
+from tests.deployment.template import EXPAND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,3 +83,53 @@ def cloud(tool: Callable[[str, str], str], aws_v1: str, tmp_path_factory: pytest
     """An emulated AWS region of the module's own, empty at first."""
     with running_emulator(tool("emulator", "ministack"), tmp_path_factory.mktemp("emulator")) as address:
         yield Cloud(address, version_2() or Path(aws_v1), Path(aws_v1), tmp_path_factory.mktemp("cloud"))
+
+
+@pytest.fixture(scope="module")
+def settings(
+    cloud: Cloud, local_package: Path, fleet_database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What a person would have exported, for the emulated account."""
+    tick = tmp_path_factory.mktemp("tick") / "tick.json"
+    tick.write_text(json.dumps({"device_id": "canary", "site_id": "schedule"}))
+    return (
+        cloud.environment()
+        | fleet_database.environment
+        | {
+            "REGION": REGION,
+            "ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/hvac-heartbeat",
+            "DB_PASSWORD": PASSWORD,
+            "DB_SSLMODE": "disable",
+            "PACKAGE": str(local_package),
+            "ARCHITECTURE": ARCHITECTURE,
+            "DEAD_LETTER_ARN": QUEUE,
+            "CONCURRENCY": "20",
+            "SCHEDULE_INPUT": str(tick),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def both(tool: Callable[[str, str], str]) -> dict[str, Any]:
+    python = tool("tools", "python")
+    answer = subprocess.run(
+        [python, "-c", EXPAND, str(ROOT / "template.yaml")],
+        env={"AWS_DEFAULT_REGION": "eu-central-1", "PATH": ""},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    documents: dict[str, Any] = json.loads(answer.stdout)
+    return documents
+
+
+@pytest.fixture(scope="session")
+def written(both: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = both["written"]
+    return found
+
+
+@pytest.fixture(scope="session")
+def resources(both: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = both["expanded"]["Resources"]
+    return found

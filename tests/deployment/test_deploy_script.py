@@ -1,79 +1,21 @@
-"""deploy.sh against the emulator: it creates, changes only what differs, tells no secret, fails in one line."""
+"""deploy.sh against the emulator: it creates, changes only what differs, and tells no secret."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from deployment.package import ROOT
 from tests.deployment.conftest import ARCHITECTURE, left_out, version_2
 from tests.deployment.emulator import ACCOUNT, REGION, Cloud, eventually, post, post_signed
+from tests.deployment.script import NAME, PASSWORD, QUEUE, Run, deploy, seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import Database
-
-NAME = "hvac-heartbeat-updater"
-PASSWORD = "correct-horse-battery-staple"
-QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:dead"
-
-
-@dataclass(frozen=True)
-class Run:
-    """How one run of deploy.sh ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def done(self) -> list[str]:
-        """What it says it did or would do."""
-        return [line.split(" ", 1)[1] for line in self.out.splitlines() if line.startswith(("did ", "would "))]
-
-
-def deploy(environment: dict[str, str], *options: str) -> Run:
-    """Run deploy.sh in exactly this environment."""
-    ended = subprocess.run(
-        [str(ROOT / "deploy.sh"), *options],
-        check=False,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    return Run(ended.returncode, ended.stdout, ended.stderr)
-
-
-@pytest.fixture(scope="module")
-def settings(
-    cloud: Cloud, local_package: Path, fleet_database: Database, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
-    """What a person would have exported, for the emulated account."""
-    tick = tmp_path_factory.mktemp("tick") / "tick.json"
-    tick.write_text(json.dumps({"device_id": "canary", "site_id": "schedule"}))
-    return (
-        cloud.environment()
-        | fleet_database.environment
-        | {
-            "REGION": REGION,
-            "ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/hvac-heartbeat",
-            "DB_PASSWORD": PASSWORD,
-            "DB_SSLMODE": "disable",
-            "PACKAGE": str(local_package),
-            "ARCHITECTURE": ARCHITECTURE,
-            "DEAD_LETTER_ARN": QUEUE,
-            "CONCURRENCY": "20",
-            "SCHEDULE_INPUT": str(tick),
-        }
-    )
 
 
 @pytest.fixture(scope="module")
@@ -226,76 +168,3 @@ def test_version_2_of_the_cli_is_the_one_that_deployed_with_every_flag(cloud: Cl
     if version_2() is None:
         left_out("AWS CLI version 2 is not there; `apt-get install awscli` brings it on Debian 12 and later")
     assert cloud.cli == version_2()
-
-
-def seen(database: Database, device_id: str) -> tuple[str, str | None] | None:
-    """Return site and status of a device that is in the table."""
-    with database.connect() as connection:
-        return connection.execute(
-            "SELECT site_id, status FROM device_state WHERE device_id = %s", [device_id]
-        ).fetchone()
-
-
-BROKEN = {
-    "no region": ({"REGION": "", "AWS_DEFAULT_REGION": "", "AWS_REGION": ""}, "set REGION"),
-    "no role for a new function": ({"ROLE_ARN": ""}, "set ROLE_ARN"),
-    "two credentials": ({"DB_SECRET_ARN": "arn:aws:secretsmanager:x"}, "unset all but one"),
-    "a subnet without a security group": ({"SUBNET_IDS": "subnet-1"}, "set both or neither"),
-    "memory that is no number": ({"MEMORY": "lots"}, "MEMORY is to be a whole number"),
-    "a package that is not there": ({"PACKAGE": "/nowhere.zip"}, "run 'make package'"),
-    "no credentials of AWS": ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "aws configure"),
-    "a name that no queue could have": ({"FUNCTION_NAME": "Fleet_1"}, "small letters"),
-}
-
-
-@pytest.mark.parametrize("case", BROKEN)
-def test_what_is_missing_or_contradictory_is_one_line_that_says_what_to_do(case: str, settings: dict[str, str]) -> None:
-    changed, advice = BROKEN[case]
-    run = deploy(
-        settings | {"FUNCTION_NAME": "broken", "AWS_EC2_METADATA_DISABLED": "true", "HOME": os.devnull} | changed
-    )
-    assert run.code != 0
-    assert run.err.startswith("deploy: ")
-    assert run.err.count("\n") == 1, run.err
-    assert advice in run.err
-    assert PASSWORD not in run.out + run.err
-
-
-def test_an_answer_of_aws_that_refuses_is_one_line_that_says_what_to_do(settings: dict[str, str], cloud: Cloud) -> None:
-    """A CLI that is refused, as with credentials that may look at nothing."""
-    shim = cloud.folder / "refused" / "aws"
-    shim.parent.mkdir()
-    shim.write_text(
-        "#!/bin/sh\ncase \"$*\" in sts*) echo '000000000000\tarn:aws:iam::000000000000:user/x';; *) printf '\\n"
-        "An error occurred (AccessDeniedException) when calling the GetFunctionConfiguration operation: not allowed\\n'"
-        " >&2; exit 254;; esac\n"
-    )
-    shim.chmod(0o755)
-    run = deploy(settings | {"PATH": f"{shim.parent}:{os.environ['PATH']}", "FUNCTION_NAME": "refused"})
-    assert run.code == 1
-    assert run.err == (
-        "deploy: failed looking at the function: AccessDeniedException: not allowed; "
-        "your credentials lack that permission; docs/deploy.md lists what deploying needs\n"
-    )
-
-
-def test_tokens_instead_of_signatures_are_an_authorizer_and_two_routes(settings: dict[str, str]) -> None:
-    """Seen without an account: a dry run that has no credentials shows what an empty account would get."""
-    token = {"API_AUTH": "jwt", "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "fleet"}
-    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
-    run = deploy(settings | nobody | token | {"HOME": os.devnull}, "--dry-run", "--api")
-    assert run.code == 0, run.err
-    assert "no credentials" in run.out
-    assert {
-        "accept tokens of https://issuer.example for fleet",
-        "route POST /heartbeat (JWT)",
-        "route GET /health (JWT)",
-    } < set(run.done)
-    refused = deploy(settings | nobody | token | {"HOME": os.devnull, "JWT_ISSUER": ""}, "--dry-run", "--api")
-    assert (refused.code, refused.err) == (1, "deploy: API_AUTH=jwt needs JWT_ISSUER and JWT_AUDIENCE\n")
-
-
-def test_an_unknown_option_is_refused_before_anything_is_looked_at(settings: dict[str, str]) -> None:
-    run = deploy(settings, "--sqs")
-    assert (run.code, run.out) == (2, "")
-    assert "--sqs is no option" in run.err

@@ -15,7 +15,7 @@ import pytest
 from deployment.package import ROOT
 from tests.deployment.conftest import ARCHITECTURE
 from tests.deployment.emulator import REGION, Cloud, eventually, post_signed
-from tests.deployment.test_deploy_script import seen
+from tests.deployment.script import seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,80 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pytest
-
-from deployment.desired import rule, thing_policy
 from deployment.package import ROOT
+from tests.deployment.template import as_list, of_type, statements
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-# Run by the tools' own Python: the SAM translator is not among our requirements.
-_EXPAND = """
-import copy, json, sys
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-class NoManagedPolicies:
-    def load(self):
-        return {}
-written = yaml_parse(open(sys.argv[1]).read())
-packaged = copy.deepcopy(written)
-for resource in packaged["Resources"].values():
-    if "CodeUri" in resource["Properties"]:
-        resource["Properties"]["CodeUri"] = "s3://bucket/key"
-print(json.dumps({"written": written, "expanded": transform(packaged, {}, NoManagedPolicies())}))
-"""
 ALL_RESOURCES = {"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"}  # they cannot name one
-
-
-@pytest.fixture(scope="module")
-def both(tool: Callable[[str, str], str]) -> dict[str, Any]:
-    python = tool("tools", "python")
-    answer = subprocess.run(
-        [python, "-c", _EXPAND, str(ROOT / "template.yaml")],
-        env={"AWS_DEFAULT_REGION": "eu-central-1", "PATH": ""},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    documents: dict[str, Any] = json.loads(answer.stdout)
-    return documents
-
-
-@pytest.fixture(scope="module")
-def written(both: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = both["written"]
-    return found
-
-
-@pytest.fixture(scope="module")
-def resources(both: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = both["expanded"]["Resources"]
-    return found
-
-
-def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
-    """Return the properties of every resource of a type, by its name."""
-    return {name: found["Properties"] for name, found in resources.items() if found["Type"] == kind}
-
-
-def statements(resources: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every statement of every policy in the stack, both branches of an If."""
-    for name, found in resources.items():
-        properties = found["Properties"]
-        documents = [properties[key] for key in ("PolicyDocument", "AssumeRolePolicyDocument") if key in properties]
-        documents += [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
-        for document in documents:
-            for entry in document["Statement"]:
-                branches = entry["Fn::If"][1:] if "Fn::If" in entry else [entry]
-                yield from ((name, branch) for branch in branches if "Effect" in branch)
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
 
 
 def test_every_queue_and_stream_reports_single_failures(resources: dict[str, Any]) -> None:
@@ -173,54 +105,6 @@ def test_every_permission_to_invoke_names_its_source(resources: dict[str, Any]) 
     permissions = of_type(resources, "AWS::Lambda::Permission")
     assert len(permissions) == 5
     assert all("SourceArn" in permission for permission in permissions.values())
-
-
-@pytest.mark.parametrize("kind", ["device", "gateway"])
-def test_stack_and_script_install_the_same_iot_rule(kind: str, resources: dict[str, Any]) -> None:
-    payload = of_type(resources, "AWS::IoT::TopicRule")[f"{kind.title()}Rule"]["TopicRulePayload"]
-    scripted = rule(kind, "arn", {})
-    assert " ".join(payload["Sql"].split()) == scripted["sql"]
-    assert payload["AwsIotSqlVersion"] == scripted["awsIotSqlVersion"] == "2016-03-23"
-    assert "Sqs" in payload["ErrorAction"]
-
-
-@pytest.mark.parametrize("kind", ["device", "gateway"])
-def test_stack_and_script_install_the_same_policy_for_things(kind: str, resources: dict[str, Any]) -> None:
-    document = of_type(resources, "AWS::IoT::Policy")[f"{kind.title()}Policy"]["PolicyDocument"]
-    names = {"${AWS::Partition}": "aws", "${AWS::Region}": "r", "${AWS::AccountId}": "1", "${Rule}": f"N_{kind}"}
-
-    def resolve(value: Any) -> Any:
-        if isinstance(value, dict) and "Fn::Sub" in value:
-            text: str = as_list(value["Fn::Sub"])[0]
-            for name, stands_for in names.items():
-                text = text.replace(name, stands_for)
-            return text.replace("${!", "${")
-        if isinstance(value, dict):
-            return {key: resolve(below) for key, below in value.items()}
-        return [resolve(below) for below in value] if isinstance(value, list) else value
-
-    assert resolve(document) == thing_policy(kind, "aws", "r", "1", "N")
-
-
-def test_a_rule_takes_named_columns_and_adds_names_that_no_payload_field_has() -> None:
-    """AWS does not say which of two equal names wins, so nothing that identifies may share a name with the payload."""
-    for kind, levels in (("device", 4), ("gateway", 3)):
-        sql = rule(kind, "arn", {})["sql"]
-        select, topic = re.fullmatch(r"SELECT (.+) FROM '(.+)'", sql).groups()  # type: ignore[union-attr]
-        columns = [column.split(" AS ")[-1].strip() for column in select.split(",")]
-        assert "*" not in select
-        assert len(columns) == len(set(columns))
-        assert {"topic_site", "received_at"} <= set(columns)
-        assert len(topic.split("/")) == levels
-
-
-@pytest.mark.parametrize("kind", ["device", "gateway"])
-def test_a_thing_publishes_as_itself_and_from_the_site_that_its_owner_gave_it(kind: str) -> None:
-    connect, publish = thing_policy(kind, "aws", "eu-central-1", "1", "N")["Statement"]
-    assert connect["Resource"].endswith(":client/${iot:Connection.Thing.ThingName}")
-    assert all("hvac/${iot:Connection.Thing.Attributes[site]}/" in topic for topic in publish["Resource"])
-    own_name = "/${iot:Connection.Thing.ThingName}/heartbeat"
-    assert all(topic.endswith(own_name if kind == "device" else "/heartbeats") for topic in publish["Resource"])
 
 
 def test_every_way_to_lose_heartbeats_has_an_alarm(resources: dict[str, Any]) -> None:
