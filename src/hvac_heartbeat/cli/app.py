@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from hvac_heartbeat.cli import migrate, run, send, serve, stale
+from hvac_heartbeat.cli import check, migrate, run, send, serve, stale, tune
 from hvac_heartbeat.cli.output import errors
 from hvac_heartbeat.cli.refusals import CallRefused
 from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
@@ -31,6 +31,8 @@ app.command(epilog=EPILOG)(migrate.migrate)
 app.command(epilog=EPILOG)(send.send)
 app.command(epilog=EPILOG)(stale.stale)
 app.command(epilog=EPILOG)(serve.serve)
+app.command(epilog=EPILOG)(check.check)
+app.command(epilog=EPILOG)(tune.tune)
 
 
 def main() -> None:

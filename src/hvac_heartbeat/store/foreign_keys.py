@@ -5,7 +5,7 @@ Asking for the parents beforehand costs a batch with strangers in it far less th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -44,13 +44,13 @@ class ForeignKey(msgspec.Struct, frozen=True):
 
     def refusal(self, name: str, keys: str) -> str:
         """Return an SQL expression on the row `heartbeat` of `keys`: `name` where this key would refuse it."""
-        pairs = [(_quoted(key), _quoted(column)) for key, column in zip(self.keys, self.columns, strict=True)]
+        pairs = [(quoted(key), quoted(column)) for key, column in zip(self.keys, self.columns, strict=True)]
         return queries()["missing_parent"].format(
             name=name,
             keys=keys,
             columns=", ".join(f"heartbeat.{column}" for _, column in pairs),
             distinct="" if "device_id" in self.columns else "DISTINCT",  # a device is in a batch once
-            parent=f"{'ONLY ' if self.alone else ''}{_quoted(self.schema)}.{_quoted(self.table)}",
+            parent=f"{'ONLY ' if self.alone else ''}{quoted(self.schema)}.{quoted(self.table)}",
             match=" AND ".join(f"parent.{key} = heartbeat.{column}" for key, column in pairs),
             unchanged=" AND ".join(f"known.{column} = heartbeat.{column}" for _, column in pairs),
         )
@@ -69,11 +69,15 @@ def foreign_keys(database: Database, deadline: float) -> tuple[ForeignKey, ...]:
         StoreUnavailable: when the catalogue cannot be read.
     """
     rows = database.run(queries()["foreign_keys"], (), deadline)
-    return tuple(
-        ForeignKey(constraint, tuple(columns), schema, table, tuple(keys), alone, readable)
-        for constraint, columns, schema, table, keys, alone, readable in rows[:_MOST]
-    )
+    return tuple(key_of(row) for row in rows[:_MOST])
 
 
-def _quoted(name: str) -> str:
+def key_of(row: tuple[Any, ...]) -> ForeignKey:
+    """Read one row of the query `foreign_keys`."""
+    constraint, columns, schema, table, keys, alone, readable = row
+    return ForeignKey(constraint, tuple(columns), schema, table, tuple(keys), alone, readable)
+
+
+def quoted(name: str) -> str:
+    """Return a name as SQL writes it, whatever is in it."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,54 @@
+"""`hvac-heartbeat check`: look at the database with the function's eyes."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from hvac_heartbeat.cli.output import console
+from hvac_heartbeat.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hvac_heartbeat.local.checkup import Finding
+
+_STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "wrong": "bold red"}
+
+
+def check(*, as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of findings.")] = False) -> None:
+    """Connect as the function would and say what is wrong with the database, what it costs and how to mend it.
+
+    Changes nothing. Exit code 1 when something is wrong.
+    """
+    from hvac_heartbeat.local.checkup import Level, examine
+
+    findings = examine(Settings.from_environment(os.environ))
+    if as_json:
+        typer.echo(json.dumps(msgspec.to_builtins(findings), ensure_ascii=False, indent=2))
+    else:
+        _show(findings)
+    if any(finding.level is Level.WRONG for finding in findings):
+        raise typer.Exit(1)
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        lines = Text(finding.found)
+        if finding.advice:
+            lines.append(f"\n{finding.advice}", style="dim")
+        if finding.sql:
+            lines.append(f"\n{finding.sql};", style="italic")
+        table.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(finding.subject), lines)
+    console.print(table)

@@ -1,0 +1,74 @@
+"""Connects the way the function does, looks at everything it depends on, and changes nothing."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.local.checkup import server_rules, table_rules
+from hvac_heartbeat.local.checkup.finding import Finding, Level
+from hvac_heartbeat.local.checkup.tls import examine_tls
+from hvac_heartbeat.store.connection import connect
+from hvac_heartbeat.store.credentials import credentials
+from hvac_heartbeat.store.failures import understand
+from hvac_heartbeat.store.foreign_keys import key_of
+from hvac_heartbeat.store.queries import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hvac_heartbeat.settings import Settings
+    from hvac_heartbeat.store.connection import BoundedConnection
+
+_TIME_S = 10.0
+_SQL = Path(__file__).with_name("checkup.sql")
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Return everything that was looked at; where there is no way in, why."""
+    deadline = time.monotonic() + _TIME_S
+    try:
+        with connect(settings, deadline) as connection:
+            connection.deadline = deadline
+            found = [Finding("connection", Level.OK, "connected and logged in"), *_inside(connection)]
+    except StoreUnavailable as error:
+        return [Finding("connection", Level.WRONG, str(error))]
+    except psycopg.Error as error:
+        failure = understand(error, connecting=True)
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        found = [Finding("connection", Level.WRONG, f"{failure.message} ({said})", server_rules.WAYS_IN)]
+    login = credentials(settings, deadline)
+    return [found[0], examine_tls(settings, login.host.split(",")[0], login.port), *found[1:]]
+
+
+def _inside(connection: BoundedConnection) -> Iterator[Finding]:
+    connection.read_only = True
+    with connection.transaction():
+        asked = datetime.now(UTC)
+        server = _ask(connection, "server")[0]
+        answered = datetime.now(UTC)
+        yield from server_rules.server(server)
+        yield from server_rules.clock(server["clock"] - (asked + (answered - asked) / 2))
+        yield from server_rules.pooler(server["backend"], connection.info.backend_pid)
+        if not server["has_table"]:
+            yield server_rules.no_table(server)
+            return
+        relation = _ask(connection, "relation")[0]
+        yield from table_rules.relation(relation)
+        yield from table_rules.columns(_ask(connection, "columns"))
+        yield from table_rules.rights(relation, server, _ask(connection, "surroundings")[0])
+        keys = [key_of(row) for row in connection.execute(queries()["foreign_keys"].encode()).fetchall()]
+        yield from table_rules.foreign_keys(keys, server["role"])
+        yield from table_rules.indexes(_ask(connection, "indexes"), server["version_num"])
+        yield from table_rules.storage(relation, autovacuum=server["autovacuum"])
+
+
+def _ask(connection: BoundedConnection, query: str) -> list[dict[str, Any]]:
+    with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
+        return cursor.execute(queries(_SQL)[query].encode()).fetchall()
