@@ -55,6 +55,15 @@ def test_a_missing_view_is_a_clear_failure_and_never_a_healthy_fleet(
 
 
 @on_every_tick
+def test_a_tick_fails_while_the_settings_are_unusable(
+    name: str, function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DB_NAME")
+    with pytest.raises(StoreUnavailable, match="DB_NAME"):
+        function(sample(name))
+
+
+@on_every_tick
 def test_a_constant_detail_with_heartbeats_is_written_instead(name: str, function: Function) -> None:
     beat = {"device_id": "d", "site_id": "s"}
     detail = beat if name == "schedule" else json.dumps(beat)

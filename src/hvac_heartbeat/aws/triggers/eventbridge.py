@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.aws import answers, envelopes
 from hvac_heartbeat.aws.decoding import Malformed, decode
-from hvac_heartbeat.aws.triggers.base import Trigger
+from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
 from hvac_heartbeat.aws.triggers.direct import Direct
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Schedule(Trigger):
         return []
 
     def answer(self, outcome: Outcome) -> object:
-        """Return the mission's answer; a tick is answered with `summary` instead."""
+        """Return the mission's answer; a tick that could run the sweep is answered with `summary` instead."""
+        raise_if_failed(outcome)
         return answers.accepted(outcome)
 
     def summary(self, swept: Swept) -> object:
