@@ -14,6 +14,7 @@ from benchmarks import fleet
 from benchmarks.report import Bars, Result, Target
 from benchmarks.server import cpu_ns
 from benchmarks.timing import milliseconds, percentile
+from benchmarks.write_budget import TUNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,12 +26,6 @@ BATCHES = (100, 1_000)
 CONTAINERS = (1, 4, 16)
 SECONDS = 6.0
 SUSTAINED_SECONDS = 75.0
-TUNED = """
-ALTER TABLE device_state SET (
-    fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
-    autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 5
-)
-"""
 ROOT = Path(__file__).parents[1]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import fleet
 from benchmarks.peers.product import Handler
 from benchmarks.report import Bars, Result, Target
+from hvac_heartbeat.local.checkup import statement_to_tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,12 +26,9 @@ BATCH = 1_000
 MINUTES = 120
 HOUR = 60
 CHECKPOINT_MINUTES = 5
-TUNED = """
-ALTER TABLE device_state SET (
-    fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
-    autovacuum_analyze_scale_factor = 0.1, autovacuum_vacuum_cost_delay = 0
-)
-"""
+# What `hvac-heartbeat tune` does to a table that nobody has touched.
+TUNED = statement_to_tune("device_state", []) or ""
+HALF_FULL = TUNED + "; ALTER TABLE device_state SET (fillfactor = 50)"
 INDEXES = """
 CREATE INDEX ON device_state (site_id);
 CREATE INDEX ON device_state (last_seen_ts DESC)
@@ -44,12 +42,15 @@ class Variant:
     name: str
     statement: str = ""
     rewritten: bool = True
+    by_site: bool = False  # a batch holds whole sites, as gateways send them, and so all rows of a page
 
 
 VARIANTS = (
     Variant("the mission's table"),
     Variant("tuned, rewritten", TUNED),
     Variant("tuned, not rewritten", TUNED, rewritten=False),
+    Variant("tuned, batches of whole sites", TUNED, by_site=True),
+    Variant("tuned, fillfactor 50, batches of whole sites", HALF_FULL, by_site=True),
     Variant("indexes on site_id and last_seen_ts", INDEXES),
     Variant("indexes on both, tuned", INDEXES + ";" + TUNED),
 )
@@ -93,7 +94,7 @@ def _minutes(
             if minute % CHECKPOINT_MINUTES == 0:
                 database.admin.execute("CHECKPOINT")
             before = _counters(database)
-            chance.shuffle(bodies)
+            _shuffle(bodies, variant, chance)
             for start in range(0, devices, BATCH):
                 handler.write(fleet.event(bodies[start : start + BATCH]))
             handler.flush_statistics()
@@ -104,6 +105,14 @@ def _minutes(
             tick((minute + 1) / minutes)
     finally:
         handler.close()
+
+
+def _shuffle(bodies: list[fleet.Body], variant: Variant, chance: random.Random) -> None:
+    if not variant.by_site:
+        chance.shuffle(bodies)
+        return
+    order = {site: chance.random() for site in sorted({body["site_id"] for body in bodies})}
+    bodies.sort(key=lambda body: (order[body["site_id"]], body["device_id"]))
 
 
 def _prepare(database: Database, variant: Variant, devices: int) -> None:

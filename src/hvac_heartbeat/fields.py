@@ -17,10 +17,11 @@ INT4_MAX = 2**31 - 1
 STATUSES = ("ready", "degraded", "error")
 CLOCK_TOLERANCE = timedelta(minutes=5)
 
-_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
-_DECIMAL = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_ISO_8601 = re.compile(r"\d{4}-?(\d\d|W\d)[0-9-]*([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?", re.ASCII | re.IGNORECASE)
+# Compiled at first use, by `re` itself: a cold start does without.
+_CONTROL_CHARACTER = r"[\x00-\x1f\x7f-\x9f]"
+_LONE_SURROGATE = r"[\ud800-\udfff]"
+_DECIMAL = r"(?a)[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
+_ISO_8601 = r"(?ai)\d{4}-?(\d\d|W\d)[0-9-]*([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?"
 _TEXT_NUMBER_LIMIT = 64
 _MILLISECONDS_FROM = 10**11  # as seconds that would be the year 5138; as milliseconds it is 1973
 
@@ -116,7 +117,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _iso_moment(text: str) -> datetime:
-    if not _ISO_8601.fullmatch(text):
+    if not re.fullmatch(_ISO_8601, text):
         raise Unusable("is not a time in ISO 8601")
     read = datetime.fromisoformat(text.upper())
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
@@ -138,7 +139,7 @@ def _integer(value: object, least: int) -> int:
 def _number(value: object) -> int | float:
     if isinstance(value, str):
         text = value.strip()
-        if len(text) > _TEXT_NUMBER_LIMIT or not _DECIMAL.fullmatch(text):
+        if len(text) > _TEXT_NUMBER_LIMIT or not re.fullmatch(_DECIMAL, text):
             raise Unusable("is text that is not a decimal number")
         return int(text) if text.lstrip("+-").isdigit() else float(text)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -151,9 +152,9 @@ def _clean(text: str, limit: int) -> str:
         raise Unusable(f"is longer than {limit} characters")
     if text.isprintable():
         return text
-    if _CONTROL_CHARACTER.search(text):
+    if re.search(_CONTROL_CHARACTER, text):
         raise Unusable("holds a control character")
-    if _LONE_SURROGATE.search(text):
+    if re.search(_LONE_SURROGATE, text):
         raise Unusable("holds a lone surrogate, which is no character")
     return text
 
