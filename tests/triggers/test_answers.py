@@ -13,6 +13,8 @@ from tests.triggers.kinds import KINDS, Kind, sample
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import psycopg
+
     from tests.triggers.conftest import Function
 
 GOOD = [{"device_id": device, "site_id": "building-a"} for device in ("d1", "d2", "d3")]
@@ -158,3 +160,16 @@ def test_more_than_10_000_heartbeats_of_an_asynchronous_sender_are_written_in_pa
     answer = function(event)
     assert answer.get("statusCode", 200) == 200
     assert len(seen()) == 10_001
+
+
+@pytest.mark.parametrize("kind", [KINDS["http-api"], KINDS["direct"]], ids=lambda kind: kind.name)
+def test_what_the_database_refuses_is_told_by_its_constraint_and_nothing_else(
+    kind: Kind, function: Function, connection: psycopg.Connection
+) -> None:
+    """The server's own message and detail hold SQL and other devices' values."""
+    connection.execute("ALTER TABLE device_state ADD CONSTRAINT known_site CHECK (site_id <> 'building-z')")
+    body = json.loads(function(kind.event([GOOD[0], {"device_id": "d9", "site_id": "building-z"}], _now()))["body"])
+    assert body["updated_devices"] == ["d1"]
+    (found,) = body["rejected"]
+    assert (found["index"], found["device_id"]) == (1, "d9")
+    assert found["reason"] == "violates the database's constraint known_site"

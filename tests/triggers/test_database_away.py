@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -48,7 +51,8 @@ def _now() -> datetime:
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[PostgresServer]:
     """A server that only this file uses, and stops."""
-    with PostgresServer() as server:
+    bindir = os.environ.get("TEST_POSTGRES_BINDIR")
+    with PostgresServer(Path(bindir) if bindir else None) as server:
         with psycopg.connect(server.url(), autocommit=True) as connection:
             connection.execute(MISSION_SCHEMA)
         yield server
@@ -75,6 +79,7 @@ def _check_503(answer: Any, kind: Kind) -> None:
     assert answer["statusCode"] == 503
     assert headers["retry-after"].isdigit()
     assert headers["content-type"] == "application/json"
+    assert not re.search(r"tmp|postgres|hvac_|SELECT|INSERT|Traceback|HEARTBEAT_", answer["body"])
     body = json.loads(answer["body"])
     assert body["updated_devices"] == []
     assert "rejected" not in body
