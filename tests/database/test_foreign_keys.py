@@ -14,7 +14,7 @@ from psycopg import sql
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database as StoreDatabase
-from hvac_heartbeat.store.device_state import DeviceState
+from hvac_heartbeat.store.device_state import DeviceState, _parameters
 from hvac_heartbeat.store.failures import StatementRefused
 
 if TYPE_CHECKING:
@@ -243,6 +243,34 @@ def test_keys_of_two_columns_in_another_schema_with_odd_names(
         assert fleet.statements == 1
         assert stored(connection) == {"d1"}
         fleet.database.close()
+
+
+def test_the_table_may_be_in_a_schema_that_only_the_search_path_leads_to(
+    as_role: Callable[[str], Fleet], parents: psycopg.Connection
+) -> None:
+    parents.execute(
+        "CREATE SCHEMA fleet; ALTER TABLE device_state SET SCHEMA fleet; ALTER TABLE sites SET SCHEMA fleet"
+    )
+    fleet = as_role(
+        "GRANT USAGE ON SCHEMA fleet TO {role}; GRANT SELECT, INSERT, UPDATE ON fleet.device_state TO {role};"
+        "GRANT SELECT ON devices, fleet.sites TO {role}; ALTER ROLE {role} SET search_path = fleet"
+    )
+    for _ in range(2):
+        assert fleet.write("d1", "stranger", ("d2", "nowhere")).rejected == {"stranger": KNOWN_DEVICE, "d2": KNOWN_SITE}
+    assert fleet.statements == 1
+    assert parents.execute("SELECT device_id FROM fleet.device_state").fetchall() == [("d1",)]
+
+
+def test_the_look_at_many_parents_goes_through_their_index(fleet: Fleet, parents: psycopg.Connection) -> None:
+    """A scan of every device there is would make a small batch cost what the largest one does."""
+    parents.execute("INSERT INTO devices SELECT 'm' || n, 'north' FROM generate_series(1, 20000) AS n")
+    parents.execute("ANALYZE devices")
+    assert fleet.write("d1", "stranger").rejected
+    heartbeats = [Heartbeat(f"m{n:05}", "north", received_at=NOW) for n in range(10_000, 10_500)]
+    plan = fleet.database.run(f"EXPLAIN {fleet.state._upsert}", _parameters(heartbeats), time.monotonic() + 30)
+    lines = [line for (line,) in plan if " on devices " in line]
+    assert lines
+    assert all("Index" in line for line in lines), lines
 
 
 def test_a_role_that_may_not_read_the_parents_still_writes_the_rest(

@@ -6,6 +6,7 @@ The tests come from the modules that hold them; only the way to the database is 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ import pytest
 
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.local import programs
+from hvac_heartbeat.local.checkup import examine
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database as StoreDatabase
 from hvac_heartbeat.store.device_state import DeviceState
@@ -78,9 +80,11 @@ def bouncer(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     (folder / "pgbouncer.ini").write_text(configuration)
     (folder / "users.txt").write_text(f'"{user}" ""\n')
     account = programs.server_account()
-    for path in (folder, *folder.parents):
-        if path.name.startswith("pytest-") or path == folder:
-            path.chmod(0o777)
+    if account is not None:
+        shutil.chown(folder, user=account)
+        for path in folder.parents:
+            if path.name.startswith("pytest-"):
+                path.chmod(0o711)
     process = subprocess.Popen(
         [program, folder / "pgbouncer.ini"],
         user=account,
@@ -108,6 +112,11 @@ def environment(database: Database, bouncer: Path, monkeypatch: pytest.MonkeyPat
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables
+
+
+def test_check_sees_that_a_pooler_stands_in_between(environment: dict[str, str]) -> None:
+    [pooler] = [found for found in examine(Settings.from_environment(environment)) if found.subject == "pooler"]
+    assert "in between" in pooler.found
 
 
 def test_two_hundred_clients_share_ten_server_connections(environment: dict[str, str], database: Database) -> None:
