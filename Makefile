@@ -47,7 +47,7 @@ clean: ## remove what the other targets made
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
-	@echo "Installing the pinned requirements into $(VENV) (once; about a minute)"
+	@echo "Installing the pinned requirements into $(VENV) (once; a minute or two)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements.txt -r requirements-dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .

@@ -41,9 +41,7 @@ def tool() -> Callable[[str, str], str]:
 
     def find(environment: str, name: str) -> str:
         if not tools.is_current(environment):
-            left_out(
-                f"{name} is not there or outdated; `make deploy-tools` installs it, then `make test` runs this too"
-            )
+            left_out(f".venv-deploy/{environment} is missing or outdated: `make deploy-tools`, then `make test` again")
         return str(tools.program(environment, name))
 
     return find
