@@ -49,7 +49,7 @@ def _told(plan: Plan, *, dry_run: bool) -> str:
             return f"{present} are there; {would}."
         case Outcome.ADOPTED_UNRECORDED:
             return (
-                f"{present} are there and fit for use. Role {plan.role} may not create a table "
+                f"{present} are there. Role {plan.role} may not create a table "
                 f"in schema {plan.schema}, so this was not recorded; nothing else to do."
             )
         case Outcome.CREATED:

@@ -74,6 +74,7 @@ class Plan:
                 return Outcome.CURRENT
             return Outcome.ADOPTED if self.may_record else Outcome.ADOPTED_UNRECORDED
         names = " and ".join(self.missing)
+        are, them = ("is", "it") if len(self.missing) == 1 else ("are", "them")
         if self.schema is None:
             raise SchemaError(
                 f"No schema on the search_path of role {self.role} exists, so there is no place for {names}: "
@@ -81,12 +82,12 @@ class Plan:
             )
         if self.recorded == head():
             raise SchemaError(
-                f"{names} is missing although {VERSION_TABLE} says it was created: somebody dropped it. "
-                "Create it again from the SQL that `hvac-heartbeat migrate --sql` prints."
+                f"{names} {are} missing although {VERSION_TABLE} says otherwise: somebody dropped {them}. "
+                f"Run the CREATE of {names} from what `hvac-heartbeat migrate --sql` prints."
             )
         if not (self.may_create and self.may_record):
             raise SchemaError(
-                f"{names} is missing, and role {self.role} may not create it in schema {self.schema}: "
+                f"{names} {are} missing, and role {self.role} may not create {them} in schema {self.schema}: "
                 "have the schema's owner run `hvac-heartbeat migrate`, or the SQL that `--sql` prints."
             )
         return Outcome.CREATED
