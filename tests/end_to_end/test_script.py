@@ -30,6 +30,13 @@ def test_it_plays_both_events_and_writes_the_four_devices(
     assert connection.execute("SELECT count(*) FROM device_state").fetchone() == (4,)
 
 
+def test_a_refused_heartbeat_ends_with_1(environment: dict[str, str], connection: psycopg.Connection) -> None:
+    ended = play(**environment, HEARTBEAT_NEW_DEVICES="reject")
+    assert ended.returncode == 1, ended
+    assert ended.stdout.count('"statusCode": 400') == 2
+    assert connection.execute("SELECT count(*) FROM device_state").fetchone() == (0,)
+
+
 def test_it_names_the_variables_that_are_missing() -> None:
     ended = play(DB_HOST="localhost")
     assert ended.returncode == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import Any
 
 from hvac_heartbeat.aws.handler import lambda_handler
 from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
@@ -16,13 +17,17 @@ from hvac_heartbeat.settings import Settings
 def main() -> None:
     """Print each answer, after the log line that CloudWatch would get; needs nothing but what ships to Lambda.
 
-    Exit codes as the hvac-heartbeat command's: 1 when nothing could be written, 2 when variables are missing.
+    Exit codes as the hvac-heartbeat command's: 1 when something was refused or failed, 2 when variables are missing.
     """
+    good = True
     try:
         Settings.from_environment(os.environ)
         for name in ("single", "batch"):
-            answer = lambda_handler(json.loads(sample(name).read_text(encoding="utf-8")), Invocation())
+            answer: Any = lambda_handler(json.loads(sample(name).read_text(encoding="utf-8")), Invocation())
+            good = good and answer["statusCode"] == 200  # noqa: PLR2004 - an HTTP status
             sys.stdout.write(f"events/{name}.json -> {json.dumps(answer)}\n")
     except HvacHeartbeatError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+    if not good:
+        sys.exit(1)
