@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -148,12 +150,24 @@ def test_send_ends_with_1_when_something_was_refused(hvac: Callable[..., Ended])
 
 
 @pytest.mark.usefixtures("environment")
+def test_send_leads_to_the_log_where_the_answer_holds_no_reasons(hvac: Callable[..., Ended]) -> None:
+    event = json.loads((EVENTS / "sqs.json").read_text(encoding="utf-8"))
+    event["Records"][0]["body"] = "{broken"
+    ended = hvac("send", "-", stdin=json.dumps(event))
+    assert ended.code == 1
+    assert "--logs" in ended.err
+    assert "is not JSON" in hvac("send", "--logs", "-", stdin=json.dumps(event)).err
+
+
+@pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize(
     ("arguments", "stdin", "said"),
     [
         (("send", "/nowhere/event.json"), "", "cannot read /nowhere/event.json"),
         (("send", "-"), "{not json", "standard input is not JSON"),
-        (("send", "-"), "[" * 100_000, "standard input is not JSON"),
+        (("send", "-"), "[" * 100_000, "nested too deeply"),
+        (("send", "-"), "\n", "standard input is empty"),
+        (("send", "-"), "\ufeff{}", "byte order mark"),
     ],
 )
 def test_what_cannot_be_read_ends_with_2_and_one_line(
@@ -185,6 +199,17 @@ def test_a_database_that_is_not_there_is_one_line_with_1_and_no_secret(
     assert ended.code == 1
     assert is_one_line(ended.err)
     assert "hush-hush" not in ended.err + ended.out
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_database_that_does_not_exist_leads_to_db_name(
+    hvac: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_NAME", "no_such_database")
+    ended = hvac("stale")
+    assert ended.code == 1
+    assert is_one_line(ended.err)
+    assert "check DB_NAME" in ended.err
 
 
 def test_a_missing_table_leads_to_migrate(
@@ -233,8 +258,9 @@ def test_a_device_s_name_is_shown_as_text_not_obeyed(
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_length_of_time_that_is_none_ends_with_2(hvac: Callable[..., Ended]) -> None:
-    assert hvac("stale", "--older-than", "soon").code == 2
+@pytest.mark.parametrize("length", ["soon", "-5m", "99999999999999d", "9" * 400])
+def test_a_length_of_time_that_is_none_ends_with_2(hvac: Callable[..., Ended], length: str) -> None:
+    assert hvac("stale", "--older-than", length).code == 2
 
 
 @pytest.mark.parametrize("subcommand", SUBCOMMANDS)
@@ -246,3 +272,15 @@ def test_every_subcommand_has_help_with_the_exit_codes(hvac: Callable[..., Ended
 
 def test_version_is_shown(hvac: Callable[..., Ended]) -> None:
     assert hvac("--version").out.startswith("hvac-heartbeat 0.")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_terminal_that_knows_no_arrow_gets_a_question_mark() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "from hvac_heartbeat.cli import main; main()", "run"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended
+    assert b"events/single.json ? lambda_handler" in ended.stdout

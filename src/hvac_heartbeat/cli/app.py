@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -37,6 +38,9 @@ app.command(epilog=EPILOG)(tune.tune)
 
 def main() -> None:
     """Run the command; an error that is ours ends in one line on standard error, never in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no arrow gets a question mark
     try:
         app()
     except HvacHeartbeatError as error:

@@ -11,6 +11,7 @@ from psycopg.rows import dict_row
 
 from hvac_heartbeat.cli.refusals import DatabaseRefused, advice
 from hvac_heartbeat.store.connection import connect
+from hvac_heartbeat.store.failures import understand
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def _is_local(host: str) -> bool:
 
 def _refused(error: psycopg.Error, settings: Settings) -> DatabaseRefused:
     said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+    # A refused login has its SQLSTATE in the server's words alone.
+    known = advice(understand(error, connecting=isinstance(error, psycopg.OperationalError)).sqlstate)
+    if known is None and isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         return DatabaseRefused(f"no connection to {place(settings)}; check the DB_* variables ({said})")
-    known = advice(error.sqlstate)
     return DatabaseRefused(f"{place(settings)}: {f'{known} ({said})' if known else said}")

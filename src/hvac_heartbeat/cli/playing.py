@@ -37,7 +37,13 @@ def is_good(answer: object) -> bool:
 
 def read_event(text: str, source: str) -> Any:
     """Decode an event as Lambda's runtime does, which takes NaN too."""
+    if not text.strip():
+        raise CallRefused(f"{source} is empty: it must hold the event, as JSON")
+    if text.startswith("\ufeff"):
+        raise CallRefused(f"{source} is not JSON: it starts with a byte order mark; save it without one")
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise CallRefused(f"{source} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise CallRefused(f"{source} is not JSON that can be read: it is nested too deeply") from error

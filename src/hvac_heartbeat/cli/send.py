@@ -35,6 +35,8 @@ def send(
         typer.echo(log, err=True, nl=False)
     typer.echo(answer_text(answer, raw=raw))
     if not is_good(answer):
+        if not logs and isinstance(answer, dict) and "batchItemFailures" in answer:
+            typer.echo("The trigger's answer holds no reasons; --logs shows them.", err=True)
         raise typer.Exit(1)
 
 

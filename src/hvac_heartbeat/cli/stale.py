@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("device_id", "site_id", "last_seen_ts", "age")
 _UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+_LONGEST_S = 36_525 * 86_400  # PostgreSQL makes no error of an interval that overflows
 _LENGTH = re.compile(r"(?P<count>\d+(\.\d+)?)\s*(?P<unit>s|min|m|h|d)?")
 
 
@@ -26,7 +27,10 @@ def seconds(text: str) -> float:
     found = _LENGTH.fullmatch(text.strip().lower())
     if found is None:
         raise typer.BadParameter(f"{text!r} is no length of time: write 90s, 5m, 2h or 1d")
-    return float(found["count"]) * _UNITS_S[found["unit"] or ""]
+    length = float(found["count"]) * _UNITS_S[found["unit"] or ""]
+    if length > _LONGEST_S:
+        raise typer.BadParameter(f"{text!r} is more than a hundred years")
+    return length
 
 
 def stale(
