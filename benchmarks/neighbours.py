@@ -100,5 +100,6 @@ def _dead_tuples(database: Database, event: dict[str, Any], rounds: int) -> int:
 def _versions(database: Database, handler: Handler) -> int:
     # Every update leaves its old version dead, and an insert that is rolled back leaves itself.
     handler.flush_statistics()
+    database.admin.execute("SELECT pg_stat_force_next_flush()")
     query = "SELECT n_tup_upd + n_tup_ins FROM pg_stat_user_tables WHERE relname = 'device_state'"
     return int(database.value(query))

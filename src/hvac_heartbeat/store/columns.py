@@ -9,10 +9,11 @@ packing: most columns of a batch hold few values many times, so each value is pa
 
 from __future__ import annotations
 
+import sys
+from array import array
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
 from operator import add
-from struct import Struct, pack
+from struct import Struct
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FLOAT8: Final = 701
 TIMESTAMPTZ: Final = 1184
 ARRAY_OF: Final = {TEXT: 1009, INT4: 1007, FLOAT8: 1022, TIMESTAMPTZ: 1185}
 
-_HEADER = Struct(">iiIii").pack
+_pack_header = Struct(">iiIii").pack
 _LENGTH = Struct(">i").pack
 _NULL = _LENGTH(-1)
 _FIXED = {INT4: ("i", 4), FLOAT8: ("d", 8), TIMESTAMPTZ: ("q", 8)}
@@ -46,21 +47,23 @@ def pack_column(element_type: int, values: Sequence[Any]) -> bytes | None:
             values = [None if value is None else (value - _EPOCH) // _MICROSECOND for value in values]
         elif first is not None:  # one envelope's clock for the whole batch
             values = ((first - _EPOCH) // _MICROSECOND,) * len(values)
+    if element_type != TEXT and None not in values:
+        return _header(element_type, values, nulls=False) + _pack_numbers(*_FIXED[element_type], values)
     distinct = set(values)
     nulls = None in distinct
     if nulls and len(distinct) == 1:
         return None
-    header = _HEADER(1, int(nulls), element_type, len(values), 1)
+    header = _header(element_type, values, nulls=nulls)
     if not nulls and 2 * len(distinct) > len(values):
-        if element_type == TEXT:
-            packed = _pack_short_ascii(values)
-            if packed is not None:
-                return header + packed
-        else:
-            letter, size = _FIXED[element_type]
-            return header + pack(">" + f"i{letter}" * len(values), *chain.from_iterable(zip(repeat(size), values)))
+        packed = _pack_short_ascii(values)
+        if packed is not None:
+            return header + packed
     elements = {value: _pack_element(element_type, value) for value in distinct}
     return header + b"".join(map(elements.__getitem__, values))
+
+
+def _header(element_type: int, values: Sequence[Any], *, nulls: bool) -> bytes:
+    return _pack_header(1, int(nulls), element_type, len(values), 1)
 
 
 def _pack_element(element_type: int, value: Any) -> bytes:
@@ -77,4 +80,21 @@ def _pack_short_ascii(values: Sequence[str]) -> bytes | None:
     lengths = list(map(len, values))
     if max(lengths) >= len(_LENGTH_AS_TEXT) or not "".join(values).isascii():
         return None
+    if lengths.count(lengths[0]) == len(lengths):
+        prefix = _LENGTH_AS_TEXT[lengths[0]]
+        return (prefix + prefix.join(values)).encode("latin-1")
     return "".join(map(add, map(_LENGTH_AS_TEXT.__getitem__, lengths), values)).encode("latin-1")
+
+
+def _pack_numbers(letter: str, size: int, values: Sequence[Any]) -> bytes:
+    """Return the elements of a column of numbers, laid out byte by byte of all of them at once."""
+    numbers = array(letter, values)
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    raw = numbers.tobytes()
+    stride = 4 + size
+    packed = bytearray(stride * len(values))
+    packed[3::stride] = bytes((size,)) * len(values)
+    for place in range(size):
+        packed[4 + place :: stride] = raw[place::size]
+    return bytes(packed)
