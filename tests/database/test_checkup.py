@@ -96,6 +96,20 @@ def test_the_sql_of_each_finding_mends_it(writer: str, database: Database) -> No
     assert all(finding.advice for finding in findings if finding.level in {Level.WRONG, Level.WARNING})
 
 
+def test_a_view_that_is_not_there_leads_to_migrate_and_not_to_a_grant(writer: str, database: Database) -> None:
+    with database.connect() as owner:
+        owner.execute("DROP VIEW v_devices_stale")
+    [finding] = [finding for finding in worst(look(), "rights") if "v_devices_stale" in finding.found]
+    assert "migrate" in finding.advice
+    assert not finding.sql
+
+
+def test_tune_sends_another_role_to_the_owner_without_asking(writer: str) -> None:
+    ended = CliRunner().invoke(app, ["tune"])
+    assert "Apply this?" not in ended.stdout
+    assert "owner of device_state" in str(ended.exception)
+
+
 def test_triggers_and_row_level_security_are_pointed_out(writer: str, database: Database) -> None:
     with database.connect() as owner:
         owner.execute("CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")

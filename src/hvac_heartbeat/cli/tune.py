@@ -13,7 +13,7 @@ from hvac_heartbeat.cli.refusals import DatabaseRefused
 from hvac_heartbeat.settings import Settings
 
 _LOOK = (
-    "SELECT c.oid::regclass::text, coalesce(c.reloptions, '{}')::text[] "
+    "SELECT pg_has_role(c.relowner, 'USAGE'), c.oid::regclass::text, coalesce(c.reloptions, '{}')::text[] "
     "FROM pg_class AS c WHERE c.oid = to_regclass('device_state')"
 )
 
@@ -30,11 +30,14 @@ def tune(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fa
         found = connection.execute(_LOOK).fetchone()
         if found is None:
             raise DatabaseRefused("device_state is not there: run `hvac-heartbeat migrate` first")
-        statement = statement_to_tune(*found)
+        owned, *facts = found
+        statement = statement_to_tune(*facts)
         if statement is None:
             console.print("Nothing to do: the table has these settings already.")
             return
         console.print(f"On {place(settings)}:\n{statement};", markup=False, soft_wrap=True)
+        if not owned:
+            raise DatabaseRefused("nothing was changed: this is for the owner of device_state to run")
         if not yes:
             typer.confirm("Apply this?", abort=True)
         connection.execute("SET lock_timeout = '5s'")

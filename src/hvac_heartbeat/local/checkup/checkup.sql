@@ -60,6 +60,6 @@ SELECT i.indexrelid::regclass::text AS name, am.amname::text AS method,
  WHERE i.indrelid = to_regclass('device_state')
 
 -- name: surroundings
--- Rights beyond the table that the function has no use for, or that it lacks for the sweep.
-SELECT coalesce(has_table_privilege(to_regclass('v_devices_stale'), 'SELECT'), false) AS reads_view,
+-- Rights beyond the table that the function has no use for, or that it lacks for the sweep (null without a view).
+SELECT has_table_privilege(to_regclass('v_devices_stale'), 'SELECT') AS reads_view,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS creates

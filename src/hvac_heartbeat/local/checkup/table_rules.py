@@ -92,7 +92,7 @@ def columns(found: Sequence[Facts]) -> Iterator[Finding]:
             "columns",
             Level.WRONG,
             f"missing: {', '.join(lacking)}",
-            "Create them as the README shows.",
+            "`hvac-heartbeat migrate --sql` shows the whole table.",
             "ALTER TABLE device_state " + ", ".join(f"ADD {name} {_TYPES[name][0]}" for name in lacking),
         )
     odd = [name for name, expected in _TYPES.items() if name in types and types[name] not in expected]
@@ -130,7 +130,14 @@ def rights(facts: Facts, role: Facts, around: Facts) -> Iterator[Finding]:
             "Grant it.",
             f"GRANT {', '.join(lacking)} ON {name} TO {who}",
         )
-    if not around["reads_view"]:
+    if around["reads_view"] is None:
+        yield Finding(
+            "rights",
+            Level.WARNING,
+            "v_devices_stale is not there",
+            "The sweep needs it: run `hvac-heartbeat migrate`.",
+        )
+    elif not around["reads_view"]:
         yield Finding(
             "rights",
             Level.WARNING,
