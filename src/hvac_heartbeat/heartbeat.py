@@ -159,7 +159,7 @@ def _device_id(item: tuple[str, object]) -> str:
 
 
 def _merge_one_device(heartbeats: list[Heartbeat]) -> Heartbeat:
-    oldest, *newer = sorted(heartbeats, key=_arrival)
+    oldest, *newer = sorted(heartbeats, key=arrival_order)
     merged = copy(oldest)
     for heartbeat in newer:
         merged.site_id = heartbeat.site_id
@@ -171,5 +171,6 @@ def _merge_one_device(heartbeats: list[Heartbeat]) -> Heartbeat:
     return merged
 
 
-def _arrival(heartbeat: Heartbeat) -> tuple[bool, datetime]:
+def arrival_order(heartbeat: Heartbeat) -> tuple[bool, datetime]:
+    """Return what heartbeats of one device are ordered by; no time is the latest of all."""
     return heartbeat.received_at is None, heartbeat.received_at or _YEAR_2

@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from itertools import zip_longest
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
-
-import msgspec
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.errors import EventRefused, StoreUnavailable
 from hvac_heartbeat.fields import Unusable
-from hvac_heartbeat.heartbeat import Complaint, Heartbeat, HeartbeatRejected, merge, read, read_all
+from hvac_heartbeat.heartbeat import Complaint, Heartbeat, HeartbeatRejected, arrival_order, merge, read, read_all
+from hvac_heartbeat.records import Malformed
+from hvac_heartbeat.records import bodies as bodies_of
+from hvac_heartbeat.verdicts import Outcome, Verdict, Written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from hvac_heartbeat.records import Binding, Record
+
 CHUNK = 10_000
-
-
-class Verdict(IntEnum):
-    """How a heartbeat ended; of a record with several heartbeats the highest counts."""
-
-    UPDATED = 0
-    OUTDATED = 1
-    REJECTED = 2
-    FAILED = 3
-
-
-class Binding(msgspec.Struct, frozen=True):
-    """Whose heartbeats a record may hold, by the envelope's own knowledge; None binds nothing.
-
-    With `outranks` the envelope's word replaces the payload's (an IoT topic); without it the payload may leave the
-    field out but not contradict it (an authorizer's claim).
-    """
-
-    device_id: str | None = None
-    site_id: str | None = None
-    outranks: bool = False
-
-
-class Record(msgspec.Struct):
-    """What a trigger takes out of its envelope: a decoded body with one or several heartbeats.
-
-    `id` names the record to the trigger and in the log (message id; shard and sequence number; topic, partition and
-    offset). `received_at` is the envelope's clock. `own_clock` says that the body may carry a `received_at` of AWS's
-    making (IoT rules and direct events, never an HTTP body). `undecodable` is the reason why there is no body.
-    """
-
-    id: str
-    body: object = None
-    received_at: datetime | None = None
-    own_clock: bool = False
-    binding: Binding | None = None
-    undecodable: str | None = None
-
-
-class Written(msgspec.Struct, frozen=True):
-    """The store's word on one batch, by device; a device in none of the three was updated."""
-
-    outdated: frozenset[str] = frozenset()
-    rejected: Mapping[str, tuple[str, str]] = msgspec.field(default_factory=dict)
-    failed: frozenset[str] = frozenset()
-    failure: StoreUnavailable | None = None
 
 
 class Store(Protocol):
@@ -79,37 +37,6 @@ class Store(Protocol):
         ...
 
 
-class Outcome(msgspec.Struct):
-    """What became of every heartbeat of an event, in the order of the event."""
-
-    records: Sequence[Record]
-    owners: list[int] = msgspec.field(default_factory=list)
-    verdicts: list[Verdict] = msgspec.field(default_factory=list)
-    device_ids: list[str | None] = msgspec.field(default_factory=list)
-    rejected: list[Complaint] = msgspec.field(default_factory=list)
-    ignored: list[Complaint] = msgspec.field(default_factory=list)
-    mismatched: int = 0
-    failure: StoreUnavailable | None = None
-
-    def devices(self, verdict: Verdict) -> list[str]:
-        """Return the devices with this verdict, each once, in order of appearance."""
-        if verdict not in self.verdicts:
-            return []
-        pairs = zip(self.device_ids, self.verdicts, strict=True)
-        return list(dict.fromkeys(device for device, found in pairs if device is not None and found is verdict))
-
-    def count(self, verdict: Verdict) -> int:
-        """Return how many heartbeats ended with this verdict."""
-        return self.verdicts.count(verdict)
-
-    def record_verdicts(self) -> list[Verdict]:
-        """Return one verdict a record: the worst of its heartbeats."""
-        worst = [Verdict.UPDATED] * len(self.records)
-        for owner, verdict in zip(self.owners, self.verdicts, strict=True):
-            worst[owner] = max(worst[owner], verdict)
-        return worst
-
-
 def ingest(records: Sequence[Record], store: Store, deadline: float, *, limit: int | None = None) -> Outcome:
     """Read the records' heartbeats, write the good ones and say what became of each.
 
@@ -121,7 +48,7 @@ def ingest(records: Sequence[Record], store: Store, deadline: float, *, limit: i
     outcome = Outcome(records)
     bodies: list[object] = []
     for owner, record in enumerate(records):
-        found = _bodies(record)
+        found = bodies_of(record)
         bodies += found
         outcome.owners += [owner] * len(found)
     if limit is not None and len(bodies) > limit:
@@ -131,28 +58,7 @@ def ingest(records: Sequence[Record], store: Store, deadline: float, *, limit: i
     return outcome
 
 
-class _Malformed(msgspec.Struct, frozen=True):
-    """Stands where a heartbeat should have been."""
-
-    field: str
-    reason: str
-
-
-def _bodies(record: Record) -> list[object]:
-    if record.undecodable is not None:
-        return [_Malformed("body", record.undecodable)]
-    body = record.body
-    if isinstance(body, dict) and body.get("devices") is not None:
-        devices = body["devices"]
-        if not isinstance(devices, list):
-            return [_Malformed("devices", "is not a list")]
-        return devices or [_Malformed("devices", "is empty")]
-    if isinstance(body, list):
-        return body or [_Malformed("devices", "is empty")]
-    return [body]
-
-
-def _read_every(bodies: list[object], outcome: Outcome) -> Iterable[Heartbeat]:
+def _read_every(bodies: list[object], outcome: Outcome) -> Sequence[Heartbeat]:
     arrivals = _arrivals(bodies, outcome)
     if not any(record.binding for record in outcome.records):
         clean = read_all(bodies, arrivals)
@@ -173,7 +79,7 @@ def _read_every(bodies: list[object], outcome: Outcome) -> Iterable[Heartbeat]:
 def _read_one(index: int, body: object, arrival: datetime | None, outcome: Outcome) -> Heartbeat | None:
     claimed = body.get("device_id") if isinstance(body, dict) else None
     try:
-        if isinstance(body, _Malformed):
+        if isinstance(body, Malformed):
             raise HeartbeatRejected(body.field, body.reason)  # noqa: TRY301 - the one place that words a rejection
         binding = outcome.records[outcome.owners[index]].binding
         heartbeat, ignored = read(_bound(body, binding, outcome) if binding else body, arrival)
@@ -182,26 +88,6 @@ def _read_one(index: int, body: object, arrival: datetime | None, outcome: Outco
         return None
     outcome.ignored += [Complaint(index, heartbeat.device_id, field, reason) for field, reason in ignored]
     return heartbeat
-
-
-def _bound(body: object, binding: Binding, outcome: Outcome) -> object:
-    if not isinstance(body, dict):
-        return body
-    bound = dict(body)
-    for field in ("device_id", "site_id"):
-        known = getattr(binding, field)
-        if known is None:
-            continue
-        if not binding.outranks and bound.get(field) is not None:
-            try:
-                matches = fields.identity(bound[field]) == known
-            except Unusable as unusable:
-                raise HeartbeatRejected(field, str(unusable)) from unusable
-            if not matches:
-                outcome.mismatched += 1
-                raise HeartbeatRejected(field, "is not the one that the sender is authenticated for")
-        bound[field] = known
-    return bound
 
 
 def _arrivals(bodies: list[object], outcome: Outcome) -> list[datetime | None]:
@@ -233,27 +119,89 @@ def _arrival(index: int, body: object, record: Record, outcome: Outcome) -> date
     return min(clocks, default=None)
 
 
-def _write(heartbeats: Iterable[Heartbeat], outcome: Outcome, store: Store, deadline: float) -> None:
+def _bound(body: object, binding: Binding, outcome: Outcome) -> object:
+    if not isinstance(body, dict):
+        return body
+    bound = dict(body)
+    for field in ("device_id", "site_id"):
+        known = getattr(binding, field)
+        if known is None:
+            continue
+        if not binding.outranks and bound.get(field) is not None:
+            try:
+                matches = fields.identity(bound[field]) == known
+            except Unusable as unusable:
+                raise HeartbeatRejected(field, str(unusable)) from unusable
+            if not matches:
+                outcome.mismatched += 1
+                raise HeartbeatRejected(field, "is not the one that the sender is authenticated for")
+        bound[field] = known
+    return bound
+
+
+def _write(heartbeats: Sequence[Heartbeat], outcome: Outcome, store: Store, deadline: float) -> None:
     merged = merge(heartbeats)
     for start in range(0, len(merged), CHUNK):
-        chunk = merged[start : start + CHUNK]
-        try:
-            written = store.write(chunk, deadline)
-        except StoreUnavailable as failure:
-            written = Written(failed=frozenset(heartbeat.device_id for heartbeat in chunk), failure=failure)
+        written = _write_batch(merged[start : start + CHUNK], store, deadline)
         if written.outdated or written.rejected or written.failed:
-            _apply(written, outcome)
+            # By place in the event; a heartbeat that was rejected before is not among them.
+            placed = dict(zip(_places(outcome), heartbeats, strict=True))
+            divided = _divided(written, placed)
+            told = (place for place, heartbeat in placed.items() if heartbeat.device_id not in divided)
+            _apply(written, outcome, told)
+            _write_one_by_one(placed, divided, outcome, store, deadline)
+    outcome.rejected.sort(key=attrgetter("index"))
 
 
-def _apply(written: Written, outcome: Outcome) -> None:
+def _write_batch(heartbeats: Sequence[Heartbeat], store: Store, deadline: float) -> Written:
+    try:
+        return store.write(heartbeats, deadline)
+    except StoreUnavailable as failure:
+        return Written(failed=frozenset(heartbeat.device_id for heartbeat in heartbeats), failure=failure)
+
+
+def _places(outcome: Outcome) -> list[int]:
+    return [place for place, device_id in enumerate(outcome.device_ids) if device_id is not None]
+
+
+def _divided(written: Written, placed: Mapping[int, Heartbeat]) -> dict[str, list[int]]:
+    """Return the places of the heartbeats that were refused as one, although each for itself might not be.
+
+    Where it is the device itself that is refused, all of them would be.
+    """
+    suspects: dict[str, list[int]] = {
+        device_id: [] for device_id, (field, _) in written.rejected.items() if field != "device_id"
+    }
+    for place, heartbeat in placed.items() if suspects else ():
+        if heartbeat.device_id in suspects:
+            suspects[heartbeat.device_id].append(place)
+    return {device_id: places for device_id, places in suspects.items() if len(places) > 1}
+
+
+def _write_one_by_one(
+    placed: Mapping[int, Heartbeat],
+    divided: Mapping[str, Sequence[int]],
+    outcome: Outcome,
+    store: Store,
+    deadline: float,
+) -> None:
+    """Write the oldest heartbeat of each of these devices, then the next, so that the good ones are not lost."""
+    in_order = [
+        sorted(divided[device_id], key=lambda place: arrival_order(placed[place])) for device_id in sorted(divided)
+    ]
+    for turn in zip_longest(*in_order):
+        places = [place for place in turn if place is not None]
+        _apply(_write_batch([placed[place] for place in places], store, deadline), outcome, places)
+
+
+def _apply(written: Written, outcome: Outcome, places: Iterable[int]) -> None:
     outcome.failure = outcome.failure or written.failure
-    for index, device_id in enumerate(outcome.device_ids):
-        if device_id is None:
-            continue
+    for place in places:
+        device_id = outcome.device_ids[place]
         if device_id in written.outdated:
-            outcome.verdicts[index] = Verdict.OUTDATED
-        elif device_id in written.rejected:
-            outcome.verdicts[index] = Verdict.REJECTED
-            outcome.rejected.append(Complaint(index, device_id, *written.rejected[device_id]))
+            outcome.verdicts[place] = Verdict.OUTDATED
+        elif device_id is not None and device_id in written.rejected:
+            outcome.verdicts[place] = Verdict.REJECTED
+            outcome.rejected.append(Complaint(place, device_id, *written.rejected[device_id]))
         elif device_id in written.failed:
-            outcome.verdicts[index] = Verdict.FAILED
+            outcome.verdicts[place] = Verdict.FAILED

@@ -20,7 +20,7 @@ from hvac_heartbeat.store.failures import StatementRefused
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from hvac_heartbeat.ingest import Written
+    from hvac_heartbeat.verdicts import Written
     from tests.conftest import Database
 
 PARENTS = """

@@ -16,8 +16,8 @@ import pytest
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.aws.triggers import recognise
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.ingest import Written
 from hvac_heartbeat.store import device_state
+from hvac_heartbeat.verdicts import Written
 from tests.triggers.conftest import Context
 from tests.triggers.fuzzing import EventMaker
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hvac_heartbeat.ingest import Outcome, Verdict
+from hvac_heartbeat.verdicts import Outcome, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

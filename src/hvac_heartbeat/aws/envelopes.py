@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.aws.decoding import Malformed, decode
-from hvac_heartbeat.ingest import Binding, Record
+from hvac_heartbeat.records import Binding, Record
 
 if TYPE_CHECKING:
     from datetime import datetime

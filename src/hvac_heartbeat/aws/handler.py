@@ -14,10 +14,11 @@ from hvac_heartbeat.aws.triggers import recognise
 from hvac_heartbeat.aws.triggers.eventbridge import Schedule
 from hvac_heartbeat.aws.triggers.http import Http
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
-from hvac_heartbeat.ingest import Outcome, Verdict, ingest
+from hvac_heartbeat.ingest import ingest
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
+from hvac_heartbeat.verdicts import Outcome, Verdict
 
 if TYPE_CHECKING:
     from hvac_heartbeat.aws.sweep import Swept

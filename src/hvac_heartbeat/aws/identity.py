@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.ingest import Binding
+from hvac_heartbeat.records import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

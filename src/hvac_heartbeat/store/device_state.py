@@ -9,12 +9,12 @@ from msgspec.structs import astuple
 
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.heartbeat import Heartbeat
-from hvac_heartbeat.ingest import Written
 from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, pack_column
 from hvac_heartbeat.store.connection import Packed
 from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.foreign_keys import ForeignKey, complaint, foreign_keys
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.verdicts import Written
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from hvac_heartbeat.aws.envelopes import as_object, clock, first_is, name_of, op
 from hvac_heartbeat.aws.triggers.direct import Direct
 
 if TYPE_CHECKING:
-    from hvac_heartbeat.ingest import Record
+    from hvac_heartbeat.records import Record
     from hvac_heartbeat.settings import Settings
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from hvac_heartbeat.aws.decoding import Malformed, decode_base64
 from hvac_heartbeat.aws.envelopes import as_object, clock, first_is, name_of, opened, part
 from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
-from hvac_heartbeat.ingest import Outcome, Record
+from hvac_heartbeat.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hvac_heartbeat.settings import Settings
+    from hvac_heartbeat.verdicts import Outcome
 
 
 class Stream(Trigger):

@@ -1,0 +1,76 @@
+"""Of several heartbeats of one device in a batch the database refuses some: the others are not lost with them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hvac_heartbeat.aws import handler as wiring
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import psycopg
+
+    Handler = Callable[[object], Any]
+
+BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+
+
+def heartbeat(second: int, **said: object) -> dict[str, object]:
+    return {"device_id": "a", "site_id": "known", "received_at": (BASE + timedelta(seconds=second)).isoformat()} | said
+
+
+@pytest.fixture
+def strict(connection: psycopg.Connection) -> psycopg.Connection:
+    """A table that knows one site, and no load over 100 percent."""
+    connection.execute("CREATE TABLE sites (site_id text PRIMARY KEY); INSERT INTO sites VALUES ('known')")
+    connection.execute("ALTER TABLE device_state ADD CONSTRAINT a_known_site FOREIGN KEY (site_id) REFERENCES sites")
+    connection.execute("ALTER TABLE device_state ADD CONSTRAINT at_most_100 CHECK (cpu_pct <= 100)")
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        (heartbeat(2, site_id="unknown"), heartbeat(1)),
+        (heartbeat(1, cpu_pct=150), heartbeat(2)),
+        (heartbeat(2, cpu_pct=150), heartbeat(1, cpu_pct=50)),
+    ],
+    ids=["unknown site after", "refused value before", "refused value after"],
+)
+def test_what_one_by_one_would_have_written_is_written(
+    handler: Handler, strict: psycopg.Connection, bad: dict[str, object], good: dict[str, object]
+) -> None:
+    """A live device must not be called dead because another heartbeat of its own was refused."""
+    other = {"device_id": "b", "site_id": "known"}
+    answer = handler([bad, other, good])
+    body = json.loads(answer["body"])
+    assert (answer["statusCode"], body["updated_devices"]) == (207, ["b", "a"])
+    assert [found["index"] for found in body["rejected"]] == [0]
+    rows = strict.execute("SELECT last_seen_ts, site_id, cpu_pct FROM device_state WHERE device_id = 'a'").fetchall()
+    assert rows == [(datetime.fromisoformat(str(good["received_at"])), "known", good.get("cpu_pct"))]
+
+
+def test_a_device_that_is_refused_itself_is_not_tried_again_heartbeat_by_heartbeat(
+    handler: Handler, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers are the steady state of such a database: they may not cost a statement a heartbeat."""
+    connection.execute("CREATE TABLE devices (device_id text PRIMARY KEY); INSERT INTO devices VALUES ('b')")
+    connection.execute("ALTER TABLE device_state ADD FOREIGN KEY (device_id) REFERENCES devices")
+    batch = [heartbeat(second, device_id="stranger") for second in range(50)] + [heartbeat(99, device_id="b")]
+    handler(batch)
+    assert wiring._container is not None
+    sent: list[str] = []
+    run = wiring._container.database.run
+
+    def counted(statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
+        sent.append(statement)
+        return run(statement, parameters, deadline)
+
+    monkeypatch.setattr(wiring._container.database, "run", counted)
+    body = json.loads(handler(batch)["body"])
+    assert (body["updated_devices"], len(body["rejected"]), len(sent)) == (["b"], 50, 1)
