@@ -116,7 +116,8 @@ def read(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[tuple[
     upload = body.get("last_upload_ts")
     if upload is not None:
         try:
-            heartbeat.last_upload_ts = fields.past_moment(upload, arrival or datetime.now(UTC))
+            now = datetime.now(UTC)  # what is written is never later, whatever the envelope's clock says
+            heartbeat.last_upload_ts = fields.past_moment(upload, now if arrival is None else min(arrival, now))
         except Unusable as unusable:
             ignored.append(("last_upload_ts", str(unusable)))
     return heartbeat, ignored

@@ -29,6 +29,19 @@ def told(answer: dict[str, Any], key: str) -> list[tuple[int, str, str]]:
     return [(found["index"], found["field"], found["reason"]) for found in json.loads(answer["body"]).get(key, [])]
 
 
+@pytest.mark.parametrize("clock", ["9999-12-31T23:59:59Z", "2100-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_an_envelope_s_clock_may_say_anything(handler: Handler, connection: psycopg.Connection, clock: str) -> None:
+    """What is written is never later than now, so that an upload is held against now and not a clock of the future."""
+    uploads = [1_700_000_000, "2090-01-01T00:00:00Z"]
+    bodies = [{"device_id": str(upload), "site_id": "s", "last_upload_ts": upload} for upload in uploads]
+    answer = handler([body | {"received_at": clock} for body in bodies])
+    assert answer["statusCode"] == 200
+    late = "is more than 5 minutes after the heartbeat's arrival"
+    assert told(answer, "ignored_fields")[-1] == (1, "last_upload_ts", late)
+    seen = connection.execute("SELECT max(last_seen_ts) <= now(), count(*) FROM device_state").fetchone()
+    assert seen == (True, 2)
+
+
 @pytest.mark.parametrize(
     ("bad", "field", "reason"),
     [
