@@ -69,7 +69,7 @@ class DeviceState:
         written = self._write_parts([rest] * bool(rest) + [[h] for h in apart], deadline)
         for heartbeat in apart:
             if heartbeat.device_id not in written.rejected and heartbeat.device_id not in written.failed:
-                del self._suspects[heartbeat.device_id]
+                self._suspects.pop(heartbeat.device_id, None)  # newer suspects may have pushed it out meanwhile
         return written
 
     def _write(self, heartbeats: Sequence[Heartbeat], deadline: float, tries: int = 2) -> Written:
