@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
+_LAST_DOUBLING = 10
 
 
 class Database:
@@ -107,8 +108,10 @@ class Database:
             first = failure.remedy not in spent
             spent.add(failure.remedy)
             return 0.0 if first else None
-        # Full jitter: containers that failed together must not come back together.
-        return random.uniform(0, min(_FIRST_PAUSE_S * 2**attempt, _LONGEST_PAUSE_S))  # noqa: S311 - not a secret
+        # Full jitter: containers that failed together must not come back together. The exponent has an end because a
+        # float has one, and short pauses can get that far.
+        pause = min(_FIRST_PAUSE_S * 2 ** min(attempt, _LAST_DOUBLING), _LONGEST_PAUSE_S)
+        return random.uniform(0, pause)  # noqa: S311 - not a secret
 
     @property
     def _credentials_are_fixed(self) -> bool:
