@@ -100,6 +100,15 @@ def test_refusals_and_ticks_are_logged_in_the_same_form(event: object, function:
     check_embedded_metrics(line)
 
 
+def test_an_event_that_is_refused_waited_for_no_database(function: Function) -> None:
+    """Not even in a container whose last invocation did."""
+    function({"device_id": "d", "site_id": "s"})
+    function({})
+    waited, refused = function.log()
+    assert waited["database_ms"] > 0
+    assert refused["database_ms"] == 0
+
+
 def test_twenty_rejections_are_logged_and_the_others_counted(function: Function) -> None:
     function([{"device_id": f"d{number}"} for number in range(50)])
     lines = function.log()

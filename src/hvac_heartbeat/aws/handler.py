@@ -120,7 +120,6 @@ def _warm() -> Container:
     global _container  # noqa: PLW0603 - as above
     if _container is None:
         _container = Container()
-    _container.database.milliseconds = 0.0
     return _container
 
 
@@ -145,7 +144,10 @@ def _log(trigger: Trigger, account: Account, context: object) -> None:
     if len(outcome.rejected) > telemetry.REJECTION_LINES:
         unsaid = len(outcome.rejected) - telemetry.REJECTION_LINES
         telemetry.log("WARNING", "more heartbeats rejected", count=unsaid)
-    database_ms = _container.database.milliseconds if _container is not None else 0.0
+    database_ms = 0.0
+    if _container is not None:
+        # Back to zero here, because an invocation that is refused early asks for no container.
+        database_ms, _container.database.milliseconds = _container.database.milliseconds, 0.0
     swept, failure, refusal = account.swept, account.failure, account.refusal
     telemetry.metrics(
         {name: outcome.count(verdict) for name, verdict in _COUNTED}
