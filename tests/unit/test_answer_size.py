@@ -8,7 +8,8 @@ import pytest
 
 from hvac_heartbeat.aws import answers
 from hvac_heartbeat.heartbeat import Complaint
-from hvac_heartbeat.ingest import Outcome, Record, Verdict
+from hvac_heartbeat.records import Record
+from hvac_heartbeat.verdicts import Outcome, Verdict
 
 LONGEST = '"' * answers.ECHO_LIMIT  # a quote is escaped twice, once in the body and once around it
 CONSTRAINT = '"' * 63  # PostgreSQL's longest name
