@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.verdicts import Written
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hvac_heartbeat.store.database import Database
 
@@ -39,6 +40,7 @@ _values = attrgetter(*(name for name, _ in _COLUMNS))
 
 _NEW_DEVICE = ("device_id", "is a device never seen before, and new devices are not accepted")
 _MOST_SUSPECTS = 10_000  # as many as a batch has devices
+_LOOK_LASTS_S = 60.0  # a key that somebody drops goes on refusing for no longer than that
 _FOREIGN_KEY_VIOLATION = "23503"  # PostgreSQL manual, appendix A
 _SYNTAX_OR_ACCESS = "42"
 
@@ -51,7 +53,8 @@ class DeviceState:
         self._database = database
         self._new_devices = new_devices
         self._foreseen: tuple[ForeignKey, ...] = ()
-        self._columns: dict[str, tuple[str, ...]] = {}  # of every foreign key that was looked up, foreseen or not
+        self._met: dict[str, tuple[str, ...]] = {}  # the foreign keys that have refused a row, with their columns
+        self._looked_at = 0.0
         self._suspects: dict[str, None] = {}  # devices refused for what nobody can foresee, the longest known first
         self._compose()
 
@@ -74,7 +77,7 @@ class DeviceState:
 
     def _write(self, heartbeats: Sequence[Heartbeat], deadline: float, tries: int = 2) -> Written:
         try:
-            return self._write_once(heartbeats, deadline)
+            written = self._write_once(heartbeats, deadline)
         except StatementRefused as refused:
             # Foreseen from now on, or foreseen already and the parent vanished after the look.
             if tries and self._foresees(refused, deadline):
@@ -85,9 +88,13 @@ class DeviceState:
             # Somebody changed the parents, or our rights on them, since they were looked up.
             if not (self._foreseen and (unavailable.sqlstate or "").startswith(_SYNTAX_OR_ACCESS)):
                 raise
-            self._foreseen, self._columns = (), {}
+            self._foreseen, self._met = (), {}
             self._compose()
             return self._write(heartbeats, deadline, tries)
+        else:
+            if written.rejected and self._foresees_otherwise(deadline):
+                return self._write(heartbeats, deadline, tries)
+            return written
         middle = len(heartbeats) // 2
         return self._write_parts([heartbeats[:middle], heartbeats[middle:]], deadline)
 
@@ -129,19 +136,35 @@ class DeviceState:
         if refused.constraint is None:
             reason = f"is refused by the database (SQLSTATE {refused.sqlstate})"
             return Written(rejected={heartbeat.device_id: (refused.column or "heartbeat", reason)})
-        columns = (refused.column,) if refused.column else self._columns.get(refused.constraint, ())
+        columns = (refused.column,) if refused.column else self._met.get(refused.constraint, ())
         return Written(rejected={heartbeat.device_id: complaint(refused.constraint, columns)})
 
     def _foresees(self, refused: StatementRefused, deadline: float) -> bool:
         """Say whether the statement asks for the parents of the key that refused it, looking the keys up if need be."""
         if refused.sqlstate != _FOREIGN_KEY_VIOLATION or refused.constraint is None:
             return False
-        if refused.constraint not in self._columns:
-            found = foreign_keys(self._database, deadline)
-            self._foreseen = tuple(key for key in found if key.foreseeable)
-            self._columns = {refused.constraint: ()} | {key.constraint: key.columns for key in found}
-            self._compose()
+        if refused.constraint not in self._met:
+            self._look({*self._met, refused.constraint}, deadline)
         return any(key.constraint == refused.constraint for key in self._foreseen)
+
+    def _foresees_otherwise(self, deadline: float) -> bool:
+        """Say whether the keys have changed since they were looked up, looking again where that is long ago."""
+        if not self._foreseen or time.monotonic() < self._looked_at + _LOOK_LASTS_S:
+            return False
+        before = self._foreseen
+        self._look(self._met, deadline)
+        return self._foreseen != before
+
+    def _look(self, constraints: Iterable[str], deadline: float) -> None:
+        """Foresee these foreign keys as the catalogue has them now.
+
+        Not those that have refused nobody: a trigger may make the parents in time.
+        """
+        found = {key.constraint: key for key in foreign_keys(self._database, deadline)}
+        self._looked_at = time.monotonic()
+        self._met = {name: found[name].columns if name in found else () for name in constraints}
+        self._foreseen = tuple(key for name, key in found.items() if name in self._met and key.foreseeable)
+        self._compose()
 
     def _compose(self) -> None:
         """Make the statements for what is foreseen: a batch and a batch of one."""
