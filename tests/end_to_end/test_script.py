@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
+import typing_extensions
 
 if TYPE_CHECKING:
     import psycopg
@@ -28,6 +32,59 @@ def test_it_plays_both_events_and_writes_the_four_devices(
     assert ended.returncode == 0, ended
     assert ended.stdout.count('"statusCode": 200') == 2
     assert connection.execute("SELECT count(*) FROM device_state").fetchone() == (4,)
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with what `pip install -r requirements.txt` brings, and nothing of ours."""
+    for package in ("psycopg", "psycopg_binary", "msgspec"):
+        found = importlib.util.find_spec(package)
+        assert found is not None
+        assert found.origin is not None
+        folder = Path(found.origin).parent
+        (tmp_path / package).symlink_to(folder)
+        for beside in (*folder.parent.glob(f"{package}.libs"), *folder.parent.glob(f"{package}-*.dist-info")):
+            (tmp_path / beside.name).symlink_to(beside)
+    (tmp_path / "typing_extensions.py").symlink_to(Path(typing_extensions.__file__))
+    return tmp_path
+
+
+def test_it_works_from_a_checkout_where_only_the_requirements_are_installed(
+    environment: dict[str, str], connection: psycopg.Connection, installed: Path
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-S", "lambda_function.py"],  # -S: without the folder that holds an installed hvac_heartbeat
+        env=environment | {"PYTHONPATH": str(installed)},
+        cwd=SCRIPT.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended
+    assert connection.execute("SELECT count(*) FROM device_state").fetchone() == (4,)
+
+
+def test_a_requirement_that_is_missing_is_named(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-S", SCRIPT], env={}, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'msgspec'"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_gets_no_traceback(environment: dict[str, str], unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, SCRIPT],
+        env=os.environ | environment | {"PYTHONUNBUFFERED": unbuffered},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, b"")
 
 
 def test_a_refused_heartbeat_ends_with_1(environment: dict[str, str], connection: psycopg.Connection) -> None:

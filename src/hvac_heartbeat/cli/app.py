@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -15,6 +14,7 @@ from hvac_heartbeat.cli import check, migrate, run, send, serve, stale, tune
 from hvac_heartbeat.cli.output import errors
 from hvac_heartbeat.cli.refusals import CallRefused
 from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
+from hvac_heartbeat.local.reader import give_up_on_the_reader
 
 EPILOG = "Exit codes: 0 done; 1 something was refused or failed; 2 the call or the settings are wrong."
 
@@ -47,8 +47,7 @@ def main() -> None:
         errors.print("[red]error:[/]", Text(str(error)), soft_wrap=True)
         sys.exit(2 if isinstance(error, SettingsError | CallRefused) else 1)
     except BrokenPipeError:
-        # The reader went away (`| head`). Python would complain once more while it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_on_the_reader()
         sys.exit(1)
 
 
