@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.server import Database, Server
 
 FLEET = 20_000
-SECONDS = {1: 10, 10: 5, 100: 5, 1_000: 12, 10_000: 30}
+SECONDS = {1: 8, 10: 4, 100: 4, 1_000: 10, 10_000: 20}
 FILLFACTOR = "ALTER TABLE device_state SET (fillfactor = 70, autovacuum_enabled = off)"
 # synchronous_commit = off takes the disk's wait out of everybody's time: the stricter of the two for a ratio.
 COMMITS = {True: "commits wait for the disk", False: "commits do not wait (synchronous_commit off)"}
