@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
+from tests.triggers.conftest import Context
 from tests.triggers.kinds import sample
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ def test_a_tick_fails_while_the_settings_are_unusable(
     monkeypatch.delenv("DB_NAME")
     with pytest.raises(StoreUnavailable, match="DB_NAME"):
         function(sample(name))
+
+
+def test_a_tick_says_that_the_database_is_away_and_not_only_that_a_right_may_lack(
+    function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_HOST", "/nonexistent")
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        function(sample("schedule"), Context(seconds=1.0))
 
 
 @on_every_tick

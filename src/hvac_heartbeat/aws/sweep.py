@@ -32,7 +32,7 @@ def sweep(database: Database, deadline: float) -> Swept:
         [(fleet, stale)] = database.run(queries()["sweep"], (), deadline)
     except (StoreUnavailable, StatementRefused) as failure:
         raise StoreUnavailable(
-            "the stale devices could not be counted: the function needs SELECT on device_state and v_devices_stale",
+            f"the stale devices could not be counted: {failure} (it takes SELECT on device_state and v_devices_stale)",
             sqlstate=failure.sqlstate,
         ) from failure
     return Swept(fleet, stale)
