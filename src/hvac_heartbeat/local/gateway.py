@@ -54,8 +54,9 @@ class Gateway(ThreadingHTTPServer):
             except Exception:  # noqa: BLE001 - as API Gateway, which lets no error of a function end it
                 traceback.print_exc()
                 answer = {"statusCode": 500, "headers": _JSON, "body": '{"message":"Internal Server Error"}'}
-        http = event["requestContext"]["http"]
-        self._heard(http["method"], http["path"], answer["statusCode"], (time.perf_counter() - started) * 1000)
+            http = event["requestContext"]["http"]
+            # Still one at a time: who listens may look at the log lines of this very request.
+            self._heard(http["method"], http["path"], answer["statusCode"], (time.perf_counter() - started) * 1000)
         found: dict[str, Any] = answer
         return found
 
