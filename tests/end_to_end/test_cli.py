@@ -131,6 +131,30 @@ def test_migrate_sql_needs_no_database(hvac: Callable[..., Ended]) -> None:
 
 
 @pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("recorded", [True, False])
+def test_migrate_sql_prints_what_a_database_lacks_and_nothing_else(
+    hvac: Callable[..., Ended], connection: psycopg.Connection, *, recorded: bool
+) -> None:
+    if recorded:
+        hvac("migrate")
+    assert hvac("migrate", "--sql").out == "-- Nothing is missing.\n"
+    connection.execute("DROP VIEW v_devices_stale")
+    connection.execute(hvac("migrate", "--sql").out.encode())
+    assert connection.execute("SELECT count(*) FROM v_devices_stale").fetchone() == (0,)
+    assert hvac("migrate").code == 0
+
+
+@pytest.mark.usefixtures("environment")
+def test_migrate_sql_without_a_way_in_says_how_to_see_all_of_it(
+    hvac: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_NAME", "no_such_database")
+    ended = hvac("migrate", "--sql")
+    assert (ended.code, is_one_line(ended.err)) == (1, True)
+    assert "DB_HOST unset" in ended.err
+
+
+@pytest.mark.usefixtures("environment")
 def test_send_takes_a_file_and_standard_input(hvac: Callable[..., Ended], connection: psycopg.Connection) -> None:
     assert hvac("send", str(EVENTS / "single.json")).code == 0
     ended = hvac("send", "-", "--raw", stdin='{"device_id": "d", "site_id": "s"}')

@@ -9,6 +9,7 @@ import typer
 
 from hvac_heartbeat.cli.database import opened, place
 from hvac_heartbeat.cli.output import console
+from hvac_heartbeat.cli.refusals import DatabaseRefused
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ def migrate(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     sql: Annotated[
-        bool, typer.Option("--sql", help="Print the SQL for an empty schema instead, for somebody else to run.")
+        bool,
+        typer.Option(
+            "--sql", help="Print the SQL of what is missing (without DB_HOST, of all) for somebody else to run."
+        ),
     ] = False,
 ) -> None:
     """Create device_state and v_devices_stale where they are missing; leave alone what is there.
@@ -28,13 +32,26 @@ def migrate(
     """
     from hvac_heartbeat import schema
 
-    if sql:
+    if sql and not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN")):
         typer.echo(schema.script(), nl=False)
         return
     settings = Settings.from_environment(os.environ)
+    if sql:
+        typer.echo(_script_for(settings), nl=False)
+        return
     with opened(settings) as connection:
         plan = schema.look(connection) if dry_run else schema.migrate(connection)
     console.print(f"Database {place(settings)}: {_told(plan, dry_run=dry_run)}", markup=False, soft_wrap=True)
+
+
+def _script_for(settings: Settings) -> str:
+    from hvac_heartbeat import schema
+
+    try:
+        with opened(settings) as connection:
+            return schema.script(schema.look(connection))
+    except DatabaseRefused as error:
+        raise DatabaseRefused(f"{error}; with DB_HOST unset, --sql prints the SQL for an empty schema") from error
 
 
 def _told(plan: Plan, *, dry_run: bool) -> str:

@@ -83,7 +83,7 @@ class Plan:
         if self.recorded == head():
             raise SchemaError(
                 f"{names} {are} missing although {VERSION_TABLE} says otherwise: somebody dropped {them}. "
-                f"Run the CREATE of {names} from what `hvac-heartbeat migrate --sql` prints."
+                f"Run what `hvac-heartbeat migrate --sql` prints, which creates {them} and nothing else."
             )
         if not (self.may_create and self.may_record):
             raise SchemaError(
@@ -130,11 +130,17 @@ def migrate(connection: psycopg.Connection[Any]) -> Plan:
     return plan
 
 
-def script() -> str:
-    """Return the SQL that creates everything in an empty schema, for somebody else to run."""
-    text = io.StringIO()
-    command.upgrade(_config(output_buffer=text), "head", sql=True)
-    return text.getvalue()
+def script(plan: Plan | None = None) -> str:
+    """Return the SQL for somebody else to run: for an empty schema, or what a plan says is missing, unrecorded."""
+    if plan is None or (plan.missing == OBJECTS and plan.recorded is None):
+        text = io.StringIO()
+        command.upgrade(_config(output_buffer=text), "head", sql=True)
+        return text.getvalue()
+    if not plan.missing:
+        return "-- Nothing is missing.\n"
+    from hvac_heartbeat.schema.migrations.versions.r0001_device_state import STATEMENTS
+
+    return "BEGIN;\n" + "".join(f"{STATEMENTS[name].rstrip()};\n" for name in plan.missing) + "\nCOMMIT;\n"
 
 
 def head() -> str:

@@ -32,10 +32,13 @@ FROM device_state
 WHERE now() - last_seen_ts > interval '120 seconds'
 """
 
+# What to create, in this order.
+STATEMENTS = {"device_state": DEVICE_STATE, "v_devices_stale": V_DEVICES_STALE}
+
 
 def upgrade() -> None:
     """Create what is missing."""
-    for name, statement in (("device_state", DEVICE_STATE), ("v_devices_stale", V_DEVICES_STALE)):
+    for name, statement in STATEMENTS.items():
         if not _is_there(name):
             op.execute(statement)
 
