@@ -156,6 +156,43 @@ def test_no_way_in_is_exit_code_1_and_says_why(writer: str, monkeypatch: pytest.
     assert "cannot be reached" in connection["found"]
 
 
+@pytest.mark.parametrize(
+    ("variable", "advice"), [("DB_USER", "Check DB_USER and the password"), ("DB_NAME", "Check DB_NAME.")]
+)
+def test_a_refused_login_leads_to_what_was_refused(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, variable: str, advice: str
+) -> None:
+    monkeypatch.setenv(variable, "nobody_of_that_name")
+    [connection] = worst(look(), "connection")
+    assert connection.advice.startswith(advice)
+    assert "security groups" not in connection.advice
+
+
+def test_a_time_that_is_missing_is_added_as_never_seen(writer: str, database: Database) -> None:
+    with database.connect() as owner:
+        owner.execute("INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES ('d', 's', now())")
+        owner.execute("ALTER TABLE device_state DROP last_seen_ts CASCADE, DROP site_id")
+        mend(owner, worst(look(), "columns"))
+        demanded = "SELECT attname::text FROM pg_attribute WHERE attrelid = 'device_state'::regclass AND attnotnull"
+        assert {"site_id", "last_seen_ts"} <= {name for (name,) in owner.execute(f"{demanded} AND attnum > 0")}
+        assert owner.execute("SELECT last_seen_ts < now() - interval '1 year' FROM device_state").fetchone() == (True,)
+
+
+def test_a_role_with_too_many_rights_is_led_to_one_with_the_least(database: Database, writer: str) -> None:
+    with database.connect() as owner:
+        owner.execute(sql.SQL("ALTER ROLE {} CREATEDB").format(sql.Identifier(writer)))
+        owner.execute(sql.SQL("GRANT SELECT, INSERT, UPDATE ON device_state TO {}").format(sql.Identifier(writer)))
+        [excess] = [finding for finding in worst(look(), "rights") if "more than needed" in finding.found]
+        better = f"better_{writer}"
+        owner.execute(excess.sql.replace("hvac_heartbeat", better).encode())
+        try:
+            readable = "SELECT has_table_privilege(%s, 'v_devices_stale', 'SELECT'), rolpassword IS NOT NULL"
+            found = owner.execute(f"{readable} FROM pg_authid WHERE rolname = %s", (better, better)).fetchone()
+            assert found == (True, True)
+        finally:
+            owner.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(better)))
+
+
 def test_the_json_holds_every_finding(environment: dict[str, str]) -> None:
     done = CliRunner().invoke(app, ["check", "--json"])
     assert done.exit_code == 0

@@ -42,7 +42,9 @@ def examine(settings: Settings) -> list[Finding]:
     except psycopg.Error as error:
         failure = understand(error, connecting=True)
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        found = [Finding("connection", Level.WRONG, f"{failure.message} ({said})", server_rules.WAYS_IN)]
+        found = [
+            Finding("connection", Level.WRONG, f"{failure.message} ({said})", server_rules.way_in(failure.sqlstate))
+        ]
     login = credentials(settings, deadline)
     return [found[0], examine_tls(settings, login.host.split(",")[0], login.port), *found[1:]]
 

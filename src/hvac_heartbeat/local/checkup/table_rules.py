@@ -31,6 +31,13 @@ _TYPES: Final = {
     "status": _TEXT,
     "updated_at": ("timestamptz",),
 }
+# What a new column needs besides its type. A row that is there already was never seen, and gets no recent time.
+_ADDED_WITH: Final = {
+    "site_id": " NOT NULL DEFAULT 'unknown'",
+    "last_seen_ts": " NOT NULL DEFAULT 'epoch'",
+    "status": " CHECK (status IN ('ready', 'degraded', 'error'))",
+    "updated_at": " DEFAULT now()",
+}
 _ALWAYS_CHANGES: Final = {"last_seen_ts", "updated_at"}
 _NEEDED: Final = ("SELECT", "INSERT", "UPDATE")
 _POWERS: Final = {
@@ -92,8 +99,9 @@ def columns(found: Sequence[Facts]) -> Iterator[Finding]:
             "columns",
             Level.WRONG,
             f"missing: {', '.join(lacking)}",
-            "`hvac-heartbeat migrate --sql` shows the whole table.",
-            "ALTER TABLE device_state " + ", ".join(f"ADD {name} {_TYPES[name][0]}" for name in lacking),
+            "The function writes them all.",
+            "ALTER TABLE device_state "
+            + ", ".join(f"ADD {name} {_TYPES[name][0]}{_ADDED_WITH.get(name, '')}" for name in lacking),
         )
     odd = [name for name, expected in _TYPES.items() if name in types and types[name] not in expected]
     for name in odd:
@@ -154,7 +162,9 @@ def rights(facts: Facts, role: Facts, around: Facts) -> Iterator[Finding]:
             Level.WARNING,
             f"more than needed: {', '.join(excess)}",
             "Give the function a role of its own that may do nothing else (docs/database.md).",
-            f"CREATE ROLE hvac_heartbeat LOGIN; GRANT {', '.join(_NEEDED)} ON {name} TO hvac_heartbeat",
+            "CREATE ROLE hvac_heartbeat LOGIN PASSWORD 'a long one of your own'; "
+            f"GRANT {', '.join(_NEEDED)} ON {name} TO hvac_heartbeat"
+            + ("" if around["reads_view"] is None else "; GRANT SELECT ON v_devices_stale TO hvac_heartbeat"),
         )
     elif not lacking:
         yield Finding("rights", Level.OK, "SELECT, INSERT and UPDATE on the table, and no more")
