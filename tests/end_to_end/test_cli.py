@@ -294,6 +294,45 @@ def test_every_subcommand_has_help_with_the_exit_codes(hvac: Callable[..., Ended
     assert "Exit codes: 0 done; 1 something was refused or failed" in " ".join(ended.out.split())
 
 
+def test_no_subcommand_lists_them_all_each_on_one_line(hvac: Callable[..., Ended]) -> None:
+    ended = hvac()
+    assert (ended.code, ended.out) == (2, "")
+    listed = ended.err[ended.err.index("Commands:") :].split("\n\n")[0].splitlines()[1:]
+    assert [line.split()[0] for line in listed] == ["run", "migrate", "send", "stale", "serve", "check", "tune"]
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed), listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("bogus",), "No such command 'bogus'"),
+        (("stale", "--bogus"), "No such option"),
+        (("stale", "--limit", "0"), "'--limit'"),
+        (("stale", "--older-than", "soon"), "'soon' is no length of time"),
+        (("send",), "Missing argument"),
+    ],
+)
+def test_a_wrong_call_is_one_line_with_2(hvac: Callable[..., Ended], arguments: tuple[str, ...], said: str) -> None:
+    ended = hvac(*arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert is_one_line(ended.err)
+    assert said in ended.err
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("columns", ["50", "80", "200"])
+def test_tables_fit_the_terminal_with_no_blank_at_the_end_of_a_line(
+    hvac: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = hvac("run").out
+    lines = [*shown[shown.index("\ndevice_state") :].splitlines(), *hvac("check").out.splitlines()]
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert max(map(len, lines)) <= int(columns)
+    assert sum("00:" in line or "Z" in line for line in lines if "building-" in line) == 4  # one line a device
+    assert ("No room here for: agent, CPU %, disk GB" in shown) == (columns == "50")
+
+
 def test_version_is_shown(hvac: Callable[..., Ended]) -> None:
     assert hvac("--version").out.startswith("hvac-heartbeat 0.")
 

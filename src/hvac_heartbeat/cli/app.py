@@ -20,20 +20,20 @@ EPILOG = "Exit codes: 0 done; 1 something was refused or failed; 2 the call or t
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
     epilog=EPILOG,
     help="Keeps the heartbeats of an HVAC fleet in PostgreSQL or TimescaleDB. The database is the one that "
     "DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD name.",
 )
-app.command(epilog=EPILOG)(run.run)
-app.command(epilog=EPILOG)(migrate.migrate)
-app.command(epilog=EPILOG)(send.send)
-app.command(epilog=EPILOG)(stale.stale)
-app.command(epilog=EPILOG)(serve.serve)
-app.command(epilog=EPILOG)(check.check)
-app.command(epilog=EPILOG)(tune.tune)
+app.command(epilog=EPILOG, short_help="Send sample events and show the rows.")(run.run)
+app.command(epilog=EPILOG, short_help="Create what is missing of table and view.")(migrate.migrate)
+app.command(epilog=EPILOG, short_help="Send an event and print its answer.")(send.send)
+app.command(epilog=EPILOG, short_help="List the devices that are stale.")(stale.stale)
+app.command(epilog=EPILOG, short_help="Answer HTTP as the deployed function would.")(serve.serve)
+app.command(epilog=EPILOG, short_help="Say what is wrong with the database.")(check.check)
+app.command(epilog=EPILOG, short_help="Give the table room for HOT updates.")(tune.tune)
 
 
 def main() -> None:
@@ -42,13 +42,23 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no arrow gets a question mark
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        _say(error.format_message())
+        sys.exit(2)
+    except typer.Abort:
+        _say("stopped; nothing was changed")
+        sys.exit(1)
     except HvacHeartbeatError as error:
-        errors.print("[red]error:[/]", Text(str(error)), soft_wrap=True)
+        _say(str(error))
         sys.exit(2 if isinstance(error, SettingsError | CallRefused) else 1)
     except BrokenPipeError:
         give_up_on_the_reader()
         sys.exit(1)
+
+
+def _say(error: str) -> None:
+    errors.print("[red]error:[/]", Text(error), soft_wrap=True)
 
 
 def _print_version(asked: bool) -> None:
@@ -59,8 +69,12 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     _: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take the options that belong to no subcommand."""
+    """Take the options that belong to no subcommand; without one, say which there are."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)

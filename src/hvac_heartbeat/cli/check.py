@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from hvac_heartbeat.cli.output import console
+from hvac_heartbeat.cli.output import show
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,4 +51,4 @@ def _show(findings: Sequence[Finding]) -> None:
         if finding.sql:
             lines.append(f"\n{finding.sql};", style="italic")
         table.add_row(Text(finding.level, style=_STYLES[finding.level]), Text(finding.subject), lines)
-    console.print(table)
+    show(table)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -31,19 +32,52 @@ HEADINGS = {
     "poll_interval_s": "poll s",
     "last_upload_ts": "last upload",
 }
+_NUMERIC = ("cpu_pct", "disk_free_gb", "queue_depth", "poll_interval_s", "age")
+_FOLDED = ("device_id", "site_id", "agent_version")
+_ENDLESS = 10_000  # characters: wider than any table
 STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], *, always: Sequence[str]) -> Table:
-    """Return a table of rows; a column that no row says anything in is left out, unless it is in `always`."""
-    shown = [name for name in HEADINGS if name in always or any(row.get(name) is not None for row in rows)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in shown:
-        numeric = name in ("cpu_pct", "disk_free_gb", "queue_depth", "poll_interval_s", "age")
-        table.add_column(HEADINGS[name], justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(name, row.get(name)) for name in shown))
+    """Return a table of rows, without the columns that no row says anything in or that the terminal has no room for.
+
+    Those in `always` stay, and names are folded rather than left out.
+    """
+    names = [name for name in HEADINGS if name in always or any(row.get(name) is not None for row in rows)]
+    optional = [name for name in names if name not in always]
+    left_out: list[str] = []
+    while True:
+        table = _table(rows, [name for name in names if name not in left_out])
+        wanted = console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
+        if wanted <= console.width or not optional:
+            break
+        left_out.insert(0, optional.pop())
+    if left_out:
+        table.caption = f"No room here for: {', '.join(HEADINGS[name] for name in left_out)}"
+        table.caption_justify = "left"
     return table
+
+
+def _table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in names:
+        justify: Literal["left", "right"] = "right" if name in _NUMERIC else "left"
+        table.add_column(HEADINGS[name], justify=justify, overflow="fold", no_wrap=name not in _FOLDED)
+    for row in rows:
+        table.add_row(*(cell(name, row.get(name)) for name in names))
+    return table
+
+
+def show(table: Table) -> None:
+    """Print a table without the blanks that Rich fills each line with."""
+    shown: list[Segment] = []
+    for line in console.render_lines(table, pad=False):
+        while line and not line[-1].text.strip():
+            line.pop()
+        if line:
+            line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+        shown += [*line, Segment.line()]
+    console.print(Segments(shown), end="")
 
 
 def cell(name: str, value: object) -> Text:

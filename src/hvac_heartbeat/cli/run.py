@@ -10,7 +10,7 @@ import typer
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.cli.database import is_this_machine, opened, place, rows
-from hvac_heartbeat.cli.output import answer_text, console, rows_table
+from hvac_heartbeat.cli.output import answer_text, console, rows_table, show
 from hvac_heartbeat.cli.playing import is_good, play, read_event
 from hvac_heartbeat.cli.refusals import CallRefused
 from hvac_heartbeat.cli.stale import show_stale
@@ -42,7 +42,7 @@ def run(
     else:
         with throwaway():
             _play_and_show(Settings.from_environment(os.environ), logs=logs)
-        console.print("\nThe throwaway PostgreSQL is gone again. For your own database, set DB_HOST …")
+        console.print("\nThe throwaway PostgreSQL is gone again. For your own database, set DB_HOST …", soft_wrap=True)
 
 
 def _run_on_yours(*, yes: bool, logs: bool) -> None:
@@ -105,7 +105,7 @@ def _play_and_show(settings: Settings, *, logs: bool) -> None:
         more = f", the first {ROWS_SHOWN} of more" if len(found) > ROWS_SHOWN else ""
         console.print(f"\n[bold]{title}[/]{more}")
         if title == "device_state":
-            console.print(rows_table(found[:ROWS_SHOWN], always=COLUMNS))
+            show(rows_table(found[:ROWS_SHOWN], always=COLUMNS))
         else:
             show_stale(found[:ROWS_SHOWN])
     if not good:

@@ -25,7 +25,9 @@ PORT = 8790
 
 def serve(
     *,
-    port: Annotated[int, typer.Option(help="The port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = PORT,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", help="The port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+    ] = PORT,
     logs: Annotated[bool, typer.Option("--logs", help="Print the function's log lines on standard error.")] = False,
 ) -> None:
     """Answer HTTP requests on this machine as the deployed function would: POST /heartbeat, GET /health.

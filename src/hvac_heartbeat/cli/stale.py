@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hvac_heartbeat.cli.database import opened, rows
-from hvac_heartbeat.cli.output import console, rows_table
+from hvac_heartbeat.cli.output import console, rows_table, show
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,12 +35,14 @@ def seconds(text: str) -> float:
 
 def stale(
     *,
-    site: Annotated[str | None, typer.Option(help="Only devices of this site.")] = None,
+    site: Annotated[str | None, typer.Option(metavar="SITE", help="Only devices of this site.")] = None,
     older_than: Annotated[
         float | None,
         typer.Option(parser=seconds, metavar="LENGTH", help="Only devices silent for longer: 90s, 5m, 2h, 1d."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, silent for longest first.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="COUNT", help="At most so many, silent for longest first.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list; age_s is in seconds.")] = False,
 ) -> None:
     """List the devices that v_devices_stale calls stale, silent for longest first."""
@@ -56,7 +58,7 @@ def stale(
 def show_stale(found: Sequence[dict[str, Any]]) -> None:
     """Print stale devices as a table, or that there are none."""
     if found:
-        console.print(rows_table(found, always=COLUMNS))
+        show(rows_table(found, always=COLUMNS))
     else:
         console.print("No device is stale.")
 
