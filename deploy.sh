@@ -23,13 +23,15 @@ usage: ./deploy.sh [--dry-run] [--schedule] [--api] [--iot]
 
 What it reads from the environment (a variable that is not set leaves the function's own setting alone):
   FUNCTION_NAME, REGION, ROLE_ARN
-  DB_HOST, DB_PORT, DB_NAME, DB_USER, DB_SSLMODE and one of DB_SECRET_ARN, DB_IAM_AUTH=true, DB_PASSWORD
+  DB_HOST, DB_PORT, DB_NAME, DB_SSLMODE, DB_SSLROOTCERT (a path in the package) and either
+  DB_SECRET_ARN, or DB_USER and one of DB_IAM_AUTH=true, DB_PASSWORD
   HEARTBEAT_NEW_DEVICES, HEARTBEAT_DEVICE_CLAIM, HEARTBEAT_SITE_CLAIM
   SUBNET_IDS, SECURITY_GROUP_IDS      comma-separated: the function joins this VPC
   MEMORY (128), TIMEOUT (25), ARCHITECTURE (arm64), CONCURRENCY, DEAD_LETTER_ARN
   SCHEDULE_INPUT                      a file: the tick sends this event instead of a bare tick
   IOT_ERROR_QUEUE_URL, IOT_ERROR_ROLE_ARN   where the IoT rules put what they could not deliver
   PACKAGE                             a zip that is already built
+Exit codes: 0 done; 1 something was refused or failed; 2 the call or the settings are wrong.
 docs/deploy.md goes from an empty account to a first heartbeat.
 TEXT
 }

@@ -3,10 +3,15 @@
 
 CHANGES=0
 
-# The one way to fail: one line that says what to do.
+# The two ways to fail, each with one line that says what to do: 1 when something is refused, 2 for a wrong call.
 fail() {
     echo "deploy: $1" >&2
     exit 1
+}
+
+misuse() {
+    echo "deploy: $1" >&2
+    exit 2
 }
 
 find_tools() {
@@ -25,8 +30,8 @@ find_tools() {
 }
 
 find_account() {
-    [ -n "$REGION" ] || fail "no region; set REGION, e.g. REGION=eu-central-1 ./deploy.sh"
-    [[ "$FUNCTION_NAME" =~ ^[a-z0-9-]{1,40}$ ]] || fail "FUNCTION_NAME is to be up to 40 small letters, digits and hyphens, not $FUNCTION_NAME"
+    [ -n "$REGION" ] || misuse "no region; set REGION, e.g. REGION=eu-central-1 ./deploy.sh"
+    [[ "$FUNCTION_NAME" =~ ^[a-z0-9-]{1,40}$ ]] || misuse "FUNCTION_NAME is to be up to 40 small letters, digits and hyphens, not $FUNCTION_NAME"
     export AWS_DEFAULT_REGION="$REGION"
     # Errors of a look end in a file, so that they can be told apart from "not there".
     local identity
@@ -104,7 +109,7 @@ explain() {
     fail "failed $1: ${why%.}; $advice"
 }
 
-# plan COMMAND…: what deployment/desired.py works out; it never prints a value of the environment.
+# plan COMMAND…: what deployment/desired.py works out; it never prints a value of the environment. 2: a setting is wrong.
 plan() {
     PYTHONPATH="$HERE" "$PYTHON" -m deployment.desired "$@"
 }

@@ -8,10 +8,10 @@ deploy_api() {
         iam) ;;
         jwt)
             if [ -z "${JWT_ISSUER:-}" ] || [ -z "${JWT_AUDIENCE:-}" ]; then
-                fail "API_AUTH=jwt needs JWT_ISSUER and JWT_AUDIENCE"
+                misuse "API_AUTH=jwt needs JWT_ISSUER and JWT_AUDIENCE"
             fi
             ;;
-        *) fail "API_AUTH is to be iam or jwt, not $API_AUTH" ;;
+        *) misuse "API_AUTH is to be iam or jwt, not $API_AUTH" ;;
     esac
     find_api
     find_integration

@@ -4,7 +4,7 @@
 build_package() {
     PACKAGE="${PACKAGE:-}"
     if [ -n "$PACKAGE" ]; then
-        [ -f "$PACKAGE" ] || fail "PACKAGE=$PACKAGE is no file; run 'make package' or unset it"
+        [ -f "$PACKAGE" ] || misuse "PACKAGE=$PACKAGE is no file; run 'make package' or unset it"
     else
         PACKAGE="$HERE/dist/hvac-heartbeat.zip"
         PYTHONPATH="$HERE" "$PYTHON" -m deployment.package --architecture "${ARCHITECTURE:-arm64}" --output "$PACKAGE" >"$SCRATCH/built" 2>"$SCRATCH/error" ||
@@ -18,7 +18,7 @@ deploy_function() {
     local changed
     (umask 077 && look "the function" aws lambda get-function-configuration --function-name "$FUNCTION_NAME" --output json >"$SCRATCH/current.json")
     export FUNCTION_NAME ROLE_ARN
-    changed="$(plan configuration "$SCRATCH/wanted.json" <"$SCRATCH/current.json")" || exit 1
+    changed="$(plan configuration "$SCRATCH/wanted.json" <"$SCRATCH/current.json")" || exit
     if [ -s "$SCRATCH/current.json" ]; then
         update_code
         update_configuration "$changed"

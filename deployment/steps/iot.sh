@@ -18,7 +18,7 @@ deploy_rule() {
     if plan rule "$1" "$FUNCTION_ARN" "$SCRATCH/rule.json" <<<"$there"; then
         same "IoT rule $2"
     elif [ ! -s "$SCRATCH/rule.json" ]; then
-        exit 1 # plan said why
+        exit 2 # plan said why
     elif [ -z "$there" ]; then
         change "create the IoT rule $2" aws iot create-topic-rule --rule-name "$2" --topic-rule-payload "file://$SCRATCH/rule.json"
     else

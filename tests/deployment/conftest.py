@@ -98,6 +98,7 @@ def settings(
             "ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/hvac-heartbeat",
             "DB_PASSWORD": PASSWORD,
             "DB_SSLMODE": "disable",
+            "DB_SSLROOTCERT": "/var/task/root.pem",
             "PACKAGE": str(local_package),
             "ARCHITECTURE": ARCHITECTURE,
             "DEAD_LETTER_ARN": QUEUE,

@@ -56,6 +56,7 @@ class TestAllTriggers:
         assert configuration["Environment"]["Variables"] == fleet_database.environment | {
             "DB_PASSWORD": PASSWORD,
             "DB_SSLMODE": "disable",
+            "DB_SSLROOTCERT": "/var/task/root.pem",
         }
         assert function["Concurrency"] == {"ReservedConcurrentExecutions": 20}
         events = cloud.aws("lambda", "get-function-event-invoke-config", "--function-name", NAME)

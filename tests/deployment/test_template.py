@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from deployment import desired
 from deployment.package import ROOT
 from tests.deployment.template import as_list, of_type, statements
 
@@ -143,6 +144,11 @@ def test_every_log_group_forgets(resources: dict[str, Any]) -> None:
     assert all(group["RetentionInDays"] == {"Ref": "LogRetentionDays"} for group in groups.values())
     for function in of_type(resources, "AWS::Lambda::Function").values():
         assert function["LoggingConfig"]["LogGroup"]["Ref"] in groups
+
+
+def test_every_variable_of_deploy_sh_can_be_given_to_the_stack(written: dict[str, Any]) -> None:
+    given = set(written["Globals"]["Function"]["Environment"]["Variables"])
+    assert given == {*desired.OURS, *desired.CREDENTIALS}
 
 
 def test_the_password_is_never_shown(written: dict[str, Any]) -> None:
