@@ -1,4 +1,4 @@
-"""The mission's table and view, as they stand in its README; each only where it is missing.
+"""The mission's table and view (docs/glossary.md); each only where it is missing.
 
 Revision ID: 0001
 """
