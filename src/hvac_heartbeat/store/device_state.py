@@ -6,11 +6,8 @@ import time
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from msgspec.structs import astuple
-
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.heartbeat import Heartbeat
-from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, pack_column
+from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, Column
 from hvac_heartbeat.store.connection import Packed
 from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.foreign_keys import ForeignKey, complaint, foreign_keys
@@ -20,6 +17,7 @@ from hvac_heartbeat.verdicts import Written
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hvac_heartbeat.heartbeat import Heartbeat
     from hvac_heartbeat.store.database import Database
 
 # The order of the parameters of `heartbeats` and `heartbeat` in queries.sql.
@@ -35,7 +33,8 @@ _COLUMNS = (
     ("poll_interval_s", INT4),
     ("last_upload_ts", TIMESTAMPTZ),
 )
-_PLACES = [(Heartbeat.__struct_fields__.index(name), oid) for name, oid in _COLUMNS]
+_VALUES = [attrgetter(name) for name, _ in _COLUMNS]
+_BLOCK = 512  # heartbeats that are packed at a time, see Column
 _values = attrgetter(*(name for name, _ in _COLUMNS))
 
 _NEW_DEVICE = ("device_id", "is a device never seen before, and new devices are not accepted")
@@ -191,6 +190,10 @@ class DeviceState:
 
 
 def _parameters(heartbeats: Sequence[Heartbeat]) -> list[Packed | None]:
-    columns = list(zip(*map(astuple, heartbeats), strict=True))
-    packed = (pack_column(oid, columns[place]) for place, oid in _PLACES)
-    return [None if column is None else Packed(column) for column in packed]
+    columns = [Column(oid) for _, oid in _COLUMNS]
+    for start in range(0, len(heartbeats), _BLOCK):
+        block = heartbeats[start : start + _BLOCK]
+        # Column by column: a tuple a heartbeat would set the garbage collector to work on the whole event.
+        for column, value in zip(columns, _VALUES, strict=True):
+            column.add(list(map(value, block)))
+    return [None if packed is None else Packed(packed) for packed in (column.packed() for column in columns)]
