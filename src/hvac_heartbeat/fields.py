@@ -1,6 +1,6 @@
 """One reader per field of a heartbeat: the value as PostgreSQL takes it, or the reason why it cannot be used.
 
-This is the exact rule book (design contract, section 1) and the slow path: `heartbeat.read_all` lets a clean batch
+This is the exact rule book (design contract, section 1) and the slow path: `batch.read_all` lets a clean batch
 pass without it. Every reader takes one decoded JSON value and raises `Unusable`; none of them raises anything else,
 whatever the value.
 """

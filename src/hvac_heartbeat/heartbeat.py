@@ -10,32 +10,37 @@ import msgspec
 from msgspec import Meta
 
 from hvac_heartbeat import fields
-from hvac_heartbeat.fields import CLOCK_TOLERANCE, ID_LIMIT, INT4_MAX, VERSION_LIMIT, Unusable
+from hvac_heartbeat.fields import ID_LIMIT, INT4_MAX, VERSION_LIMIT, Unusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
-_Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
-_Amount = Annotated[float, Meta(ge=0, le=1.7976931348623157e308)]
+# What `msgspec.convert` can check in C; the rest of the rules is in `fields`.
+Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
+Status = Literal["ready", "degraded", "error"] | None
+Version = Annotated[str, Meta(max_length=VERSION_LIMIT)] | None
+Amount = Annotated[float, Meta(ge=0, le=1.7976931348623157e308)] | None
+Count = Annotated[int, Meta(ge=0, le=INT4_MAX)] | None
+Interval = Annotated[int, Meta(ge=1, le=INT4_MAX)] | None
+Moment = Annotated[datetime, Meta(tz=True)] | None
 
 
 class Heartbeat(msgspec.Struct, gc=False):
     """One device's proof of life, every value as PostgreSQL takes it.
 
     `None` means that the device did not say. `received_at` is the envelope's clock (aware); `None` means that there
-    was none and the database's now() counts. The constraints are what `msgspec.convert` can check in C; the rest of
-    the rules is in `fields`.
+    was none and the database's now() counts.
     """
 
-    device_id: _Id
-    site_id: _Id
-    status: Literal["ready", "degraded", "error"] | None = None
-    agent_version: Annotated[str, Meta(max_length=VERSION_LIMIT)] | None = None
-    cpu_pct: _Amount | None = None
-    disk_free_gb: _Amount | None = None
-    queue_depth: Annotated[int, Meta(ge=0, le=INT4_MAX)] | None = None
-    poll_interval_s: Annotated[int, Meta(ge=1, le=INT4_MAX)] | None = None
-    last_upload_ts: Annotated[datetime, Meta(tz=True)] | None = None
+    device_id: Id
+    site_id: Id
+    status: Status = None
+    agent_version: Version = None
+    cpu_pct: Amount = None
+    disk_free_gb: Amount = None
+    queue_depth: Count = None
+    poll_interval_s: Interval = None
+    last_upload_ts: Moment = None
     received_at: datetime | None = None  # set from the envelope, whatever the payload says
 
 
@@ -58,7 +63,9 @@ class HeartbeatRejected(Exception):
         self.reason = reason
 
 
-_OPTIONAL: dict[str, Callable[[object], object]] = {
+_YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
+
+OPTIONAL: dict[str, Callable[[object], object]] = {
     "status": fields.status,
     "agent_version": fields.agent_version,
     "cpu_pct": fields.amount,
@@ -66,34 +73,7 @@ _OPTIONAL: dict[str, Callable[[object], object]] = {
     "queue_depth": fields.count,
     "poll_interval_s": fields.interval,
 }
-_MERGED = (*_OPTIONAL, "last_upload_ts")
-
-
-def read_all(bodies: Sequence[object], arrivals: Sequence[datetime | None]) -> list[Heartbeat] | None:
-    """Read a batch in which nothing is amiss, in C; None when any heartbeat needs the exact rules of `read`."""
-    try:
-        heartbeats = msgspec.convert(bodies, list[Heartbeat])
-    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for a lone surrogate where C wants UTF-8
-        return None
-    for heartbeat, arrival in zip(heartbeats, arrivals, strict=True):
-        heartbeat.received_at = arrival
-    uploads = [heartbeat.last_upload_ts for heartbeat in heartbeats if heartbeat.last_upload_ts is not None]
-    if uploads:
-        earliest = min((arrival for arrival in arrivals if arrival is not None), default=None)
-        now = datetime.now(UTC)
-        limit = (now if earliest is None else min(earliest, now)) + CLOCK_TOLERANCE
-        if not _YEAR_2 < min(uploads) <= max(uploads) <= limit:
-            return None
-    ids = [heartbeat.device_id for heartbeat in heartbeats]
-    ids += {heartbeat.site_id for heartbeat in heartbeats}
-    texts = "".join((*ids, *{heartbeat.agent_version or "" for heartbeat in heartbeats}))
-    # Every control character and every surrogate is unprintable, and of white space only " " is printable.
-    if not texts.isprintable() or (" " in texts and any(text != text.strip() for text in ids)):
-        return None
-    return heartbeats
-
-
-_YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
+_MERGED = (*OPTIONAL, "last_upload_ts")
 
 
 def read(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[tuple[str, str]]]:
@@ -106,7 +86,7 @@ def read(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[tuple[
         raise HeartbeatRejected("heartbeat", "is not a JSON object")
     heartbeat = Heartbeat(_identity(body, "device_id"), _identity(body, "site_id"), received_at=arrival)
     ignored: list[tuple[str, str]] = []
-    for field, reader in _OPTIONAL.items():
+    for field, reader in OPTIONAL.items():
         value = body.get(field)
         if value is not None:
             try:
@@ -116,11 +96,20 @@ def read(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[tuple[
     upload = body.get("last_upload_ts")
     if upload is not None:
         try:
-            now = datetime.now(UTC)  # what is written is never later, whatever the envelope's clock says
-            heartbeat.last_upload_ts = fields.past_moment(upload, now if arrival is None else min(arrival, now))
+            heartbeat.last_upload_ts = read_upload(upload, arrival)
         except Unusable as unusable:
             ignored.append(("last_upload_ts", str(unusable)))
     return heartbeat, ignored
+
+
+def read_upload(value: object, arrival: datetime | None) -> datetime:
+    """Read `last_upload_ts` of a heartbeat that arrived then, or now.
+
+    Raises:
+        Unusable: with the reason.
+    """
+    now = datetime.now(UTC)  # what is written is never later, whatever the envelope's clock says
+    return fields.past_moment(value, now if arrival is None else min(arrival, now))
 
 
 def _identity(body: dict[str, object], field: str) -> str:

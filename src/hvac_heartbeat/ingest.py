@@ -7,9 +7,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from hvac_heartbeat import fields
+from hvac_heartbeat.batch import read_all
 from hvac_heartbeat.errors import EventRefused, StoreUnavailable
 from hvac_heartbeat.fields import Unusable
-from hvac_heartbeat.heartbeat import Complaint, Heartbeat, HeartbeatRejected, arrival_order, merge, read, read_all
+from hvac_heartbeat.heartbeat import Complaint, Heartbeat, HeartbeatRejected, arrival_order, merge, read
 from hvac_heartbeat.records import Malformed
 from hvac_heartbeat.records import bodies as bodies_of
 from hvac_heartbeat.verdicts import Outcome, Verdict, Written
@@ -61,12 +62,14 @@ def ingest(records: Sequence[Record], store: Store, deadline: float, *, limit: i
 def _read_every(bodies: list[object], outcome: Outcome) -> Sequence[Heartbeat]:
     arrivals = _arrivals(bodies, outcome)
     if not any(record.binding for record in outcome.records):
-        clean = read_all(bodies, arrivals)
-        if clean is not None:
-            outcome.device_ids = [heartbeat.device_id for heartbeat in clean]
-            outcome.verdicts = [Verdict.UPDATED] * len(clean)
-            return clean
-    heartbeats: list[Heartbeat] = []
+        at_once = read_all(bodies, arrivals)
+        if at_once is not None:
+            heartbeats, ignored = at_once
+            outcome.device_ids = [heartbeat.device_id for heartbeat in heartbeats]
+            outcome.verdicts = [Verdict.UPDATED] * len(heartbeats)
+            outcome.ignored += [Complaint(index, outcome.device_ids[index], *found) for index, *found in ignored]
+            return heartbeats
+    heartbeats = []
     for index, (body, arrival) in enumerate(zip(bodies, arrivals, strict=True)):
         heartbeat = _read_one(index, body, arrival, outcome)
         if heartbeat is not None:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvac_heartbeat.heartbeat import Heartbeat, HeartbeatRejected, merge, read, read_all
+from hvac_heartbeat.batch import read_all
+from hvac_heartbeat.heartbeat import Heartbeat, HeartbeatRejected, merge, read
 
 ARRIVAL = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
@@ -45,11 +46,22 @@ nearly_clean = st.fixed_dictionaries(
 )
 
 
-@given(bodies | nearly_clean)
-def test_the_fast_way_takes_only_what_the_exact_way_takes_unchanged(body: dict[str, Any]) -> None:
-    fast = read_all([body], [ARRIVAL])
-    if fast is not None:
-        assert read(body, ARRIVAL) == (fast[0], [])
+@given(st.lists(bodies | nearly_clean, min_size=1, max_size=4))
+def test_reading_at_once_gives_what_reading_one_by_one_gives(batch: list[dict[str, Any]]) -> None:
+    """Or leaves the batch to the exact way, because of an identity."""
+    at_once = read_all(batch, [ARRIVAL] * len(batch))
+    if at_once is not None:
+        each = [read(body, ARRIVAL) for body in batch]
+        assert at_once[0] == [heartbeat for heartbeat, _ in each]
+        assert at_once[1] == [(index, *found) for index, (_, ignored) in enumerate(each) for found in ignored]
+
+
+def test_a_field_amiss_in_every_heartbeat_leaves_the_batch_on_the_fast_way() -> None:
+    batch = [{"device_id": str(number), "site_id": "s", "status": "updating", "cpu_pct": 5} for number in range(3)]
+    at_once = read_all(batch, [ARRIVAL] * 3)
+    assert at_once is not None
+    assert at_once[0] == [Heartbeat(str(number), "s", cpu_pct=5, received_at=ARRIVAL) for number in range(3)]
+    assert [(index, field) for index, field, _ in at_once[1]] == [(0, "status"), (1, "status"), (2, "status")]
 
 
 def test_the_fast_way_takes_the_missions_own_batch() -> None:
@@ -69,7 +81,7 @@ def test_a_device_does_not_say_when_it_was_seen(key: str) -> None:
     assert (heartbeat.received_at, ignored) == (ARRIVAL, [])
     fast = read_all([body], [ARRIVAL])
     assert fast is not None
-    assert fast[0].received_at == ARRIVAL
+    assert fast[0][0].received_at == ARRIVAL
 
 
 @pytest.mark.parametrize("body", [None, 5, "text", [], True])
