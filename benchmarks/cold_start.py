@@ -128,4 +128,6 @@ def _imports(code: str) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    return dict(os.environ) | {"PYTHONPATH": str(ROOT / "src"), "POWERTOOLS_SERVICE_NAME": "bench"}
+    """The package carries its .pyc files: a shell that forbids Python to write them would time the compiler."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return inherited | {"PYTHONPATH": str(ROOT / "src"), "POWERTOOLS_SERVICE_NAME": "bench"}
