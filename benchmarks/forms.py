@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from benchmarks import fleet
 from benchmarks.ingest import FILLFACTOR, FLEET
@@ -15,12 +16,10 @@ from benchmarks.timing import race
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store import device_state
-from hvac_heartbeat.store.connection import connect
+from hvac_heartbeat.store.connection import BoundedConnection, connect
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
-    import psycopg
-
     from benchmarks.peers import Peer
     from benchmarks.server import Server
 
@@ -37,7 +36,7 @@ FROM_ROWS = (
 
 COUNTED = "WITH written AS ({}) SELECT count(*) FROM written"
 
-Parameters = Callable[[Sequence[Heartbeat]], Sequence[Any]]
+Send = Callable[[BoundedConnection, bytes, Sequence[Heartbeat]], object]
 
 
 class Form:
@@ -45,40 +44,39 @@ class Form:
 
     reconnects = False
 
-    def __init__(self, name: str, statement: str, parameters: Parameters, heartbeats: Sequence[Heartbeat]) -> None:
+    def __init__(self, name: str, statement: str, send: Send, heartbeats: Sequence[Heartbeat]) -> None:
         self.name = name
-        self._connection: psycopg.Connection[Any] = connect(Settings.from_environment(os.environ))
+        self._connection = connect(Settings.from_environment(os.environ))
         self._statement = statement.encode()
-        self._parameters = parameters
+        self._send = send
         self._heartbeats = heartbeats
 
     def write(self, event: dict[str, Any]) -> Any:  # noqa: ARG002 - its heartbeats have been read
         """Make the parameters, send the statement, read the answer."""
-        cursor = self._connection.execute(self._statement, self._parameters(self._heartbeats))
-        return cursor.fetchall() if cursor.description else None
+        return self._send(self._connection, self._statement, self._heartbeats)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
 
-def forms(size: int) -> dict[str, tuple[str, Parameters]]:
-    """Return statement and parameters of every form, by name."""
+def forms(size: int) -> dict[str, tuple[str, Send]]:
+    """Return the statement of every form and how it is sent, by name."""
     named = queries()
-    packed: Parameters = device_state._parameters  # noqa: SLF001 - the product's own
-    upsert = named["upsert"].format(rows=named["rows"])
+    upsert = named["upsert_many"].format(upsert=named["upsert"]).format(rows=named["rows"])
     ours = upsert.format(heartbeats=named["heartbeats"])
-    found: dict[str, tuple[str, Parameters]] = {
-        "packed arrays, unnest in the select list": (ours, packed),
-        "packed arrays, unnest in FROM": (upsert.format(heartbeats=FROM_ROWS), packed),
+    found: dict[str, tuple[str, Send]] = {
+        "packed arrays, unnest in the select list": (ours, _packed),
+        "packed arrays, unnest in FROM": (upsert.format(heartbeats=FROM_ROWS), _packed),
         "the driver's own arrays": (ours, _lists),
         "one JSON parameter": (upsert.format(heartbeats=JSON_ROWS), _json),
-        "packed arrays, nothing returned": (ours.replace("RETURNING device_id", ""), packed),
-        "packed arrays, count returned": (COUNTED.format(ours), packed),
+        "packed arrays, nothing returned": (ours.replace("RETURNING device_id", ""), _packed),
+        "packed arrays, count returned": (COUNTED.format(ours), _packed),
     }
     if size == 1:
         found["plain values in a subquery"] = (upsert.format(heartbeats=named["heartbeat"]), _plain)
         found["plain values"] = (named["upsert"].format(rows=named["row"]), _plain)
+        found["plain values, through the driver's cursor"] = (named["upsert"].format(rows=named["row"]), _cursor)
     return found
 
 
@@ -113,17 +111,26 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
     return result
 
 
-def _starter(name: str, form: tuple[str, Parameters], heartbeats: Sequence[Heartbeat]) -> Callable[[], Peer]:
+def _starter(name: str, form: tuple[str, Send], heartbeats: Sequence[Heartbeat]) -> Callable[[], Peer]:
     return lambda: Form(name, *form, heartbeats)
 
 
-def _json(heartbeats: Sequence[Heartbeat]) -> list[Any]:
-    return [msgspec.json.encode(heartbeats).decode()]
+def _packed(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
+    return connection.exchange(statement, device_state._packed(heartbeats), device_state._ALL_BINARY)  # noqa: SLF001 - the product's own
 
 
-def _lists(heartbeats: Sequence[Heartbeat]) -> list[Any]:
-    return [[getattr(heartbeat, name) for heartbeat in heartbeats] for name in NAMES]
+def _json(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
+    return connection.exchange(statement, [msgspec.json.encode(heartbeats)], None)
 
 
-def _plain(heartbeats: Sequence[Heartbeat]) -> list[Any]:
-    return [getattr(heartbeats[0], name) for name in NAMES]
+def _lists(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
+    columns = [[getattr(heartbeat, name) for heartbeat in heartbeats] for name in NAMES]
+    return connection.execute(statement, columns).fetchall()
+
+
+def _plain(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
+    return connection.exchange(statement, device_state._as_text(heartbeats[0]), None)  # noqa: SLF001 - the product's own
+
+
+def _cursor(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
+    return connection.execute(statement, astuple(heartbeats[0]))

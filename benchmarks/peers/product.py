@@ -38,7 +38,7 @@ class Handler:
     def flush_statistics(self) -> None:
         """Let the server count now what it would count within a second (PostgreSQL manual, Monitoring Statistics)."""
         if self._container is not None:
-            self._container.database.run("SELECT pg_stat_force_next_flush()", [], math.inf)
+            self._container.database.run("SELECT pg_stat_force_next_flush()", math.inf)
 
     def close(self) -> None:
         """Close the connection."""

@@ -41,6 +41,7 @@ _TYPES: dict[str, Any] = {
     "poll_interval_s": Interval,
     "last_upload_ts": Moment,
 }
+_HEARTBEATS = list[Heartbeat]
 _LISTS: dict[str, Any] = {field: list[kind] for field, kind in _TYPES.items()}  # type: ignore[valid-type]
 _YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
 # The latter for a lone surrogate where C wants UTF-8.
@@ -67,7 +68,7 @@ def read_all(bodies: Sequence[object], arrivals: Arrivals) -> tuple[list[Heartbe
     None when any identity needs the exact rules of `heartbeat.read`.
     """
     try:
-        heartbeats = msgspec.convert(bodies, list[Heartbeat])
+        heartbeats = msgspec.convert(bodies, _HEARTBEATS)
     except _NOT_IN_C:
         return _read_columns(bodies, arrivals)
     for heartbeat, arrival in zip(heartbeats, arrivals, strict=True):
@@ -91,7 +92,7 @@ def _read_columns(bodies: Sequence[object], arrivals: Arrivals) -> tuple[list[He
     columns = [_column(field, list(map(attrgetter(field), identified)), arrivals, ignored) for field in _TYPES]
     ignored.sort(key=itemgetter(0))
     ids, sites = ([getattr(each, field) for each in identified] for field in ("device_id", "site_id"))
-    return list(map(Heartbeat, ids, sites, *columns, arrivals)), ignored
+    return list(map(Heartbeat, ids, sites, arrivals, *columns)), ignored
 
 
 def _column(field: str, values: list[Any], arrivals: Arrivals, ignored: Ignored) -> list[Any]:

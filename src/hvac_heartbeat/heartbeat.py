@@ -34,6 +34,7 @@ class Heartbeat(msgspec.Struct, gc=False):
 
     device_id: Id
     site_id: Id
+    received_at: datetime | None = None  # set from the envelope, whatever the payload says
     status: Status = None
     agent_version: Version = None
     cpu_pct: Amount = None
@@ -41,7 +42,6 @@ class Heartbeat(msgspec.Struct, gc=False):
     queue_depth: Count = None
     poll_interval_s: Interval = None
     last_upload_ts: Moment = None
-    received_at: datetime | None = None  # set from the envelope, whatever the payload says
 
 
 class Complaint(msgspec.Struct, frozen=True):

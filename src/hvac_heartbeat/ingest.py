@@ -61,7 +61,7 @@ def ingest(records: Sequence[Record], store: Store, deadline: float, *, limit: i
 
 def _read_every(bodies: list[object], outcome: Outcome) -> Sequence[Heartbeat]:
     arrivals = _arrivals(bodies, outcome)
-    if not any(record.binding for record in outcome.records):
+    if not [record for record in outcome.records if record.binding]:
         at_once = read_all(bodies, arrivals)
         if at_once is not None:
             heartbeats, ignored = at_once
@@ -95,7 +95,7 @@ def _read_one(index: int, body: object, arrival: datetime | None, outcome: Outco
 
 def _arrivals(bodies: list[object], outcome: Outcome) -> list[datetime | None]:
     first = outcome.records[0] if len(outcome.records) == 1 else None
-    if first is not None and not (first.own_clock and any(map(_has_clock, (first.body, *bodies)))):
+    if first is not None and not (first.own_clock and _tell_a_clock([first.body, *bodies])):
         return [first.received_at] * len(bodies)
     return [
         _arrival(index, body, outcome.records[owner], outcome)
@@ -103,8 +103,8 @@ def _arrivals(bodies: list[object], outcome: Outcome) -> list[datetime | None]:
     ]
 
 
-def _has_clock(body: object) -> bool:
-    return isinstance(body, dict) and "received_at" in body
+def _tell_a_clock(bodies: list[object]) -> bool:
+    return bool([body for body in bodies if isinstance(body, dict) and "received_at" in body])
 
 
 def _arrival(index: int, body: object, record: Record, outcome: Outcome) -> datetime | None:
@@ -153,7 +153,8 @@ def _write(heartbeats: Sequence[Heartbeat], outcome: Outcome, store: Store, dead
             told = (place for place, heartbeat in placed.items() if heartbeat.device_id not in divided)
             _apply(written, outcome, told)
             _write_one_by_one(placed, divided, outcome, store, deadline)
-    outcome.rejected.sort(key=attrgetter("index"))
+    if outcome.rejected:
+        outcome.rejected.sort(key=attrgetter("index"))
 
 
 def _write_batch(heartbeats: Sequence[Heartbeat], store: Store, deadline: float) -> Written:

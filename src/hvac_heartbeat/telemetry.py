@@ -24,8 +24,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 def log(level: str, message: str, **details: Any) -> None:
     """Write one JSON line to standard output, where Lambda collects it."""
-    line = _encode({"level": level, "message": message, **details}).decode()
-    sys.stdout.write((line if line.isprintable() else _escaped(line)) + "\n")
+    _write({"level": level, "message": message, **details})
 
 
 def metrics(
@@ -35,23 +34,29 @@ def metrics(
 
     Its dimensions are the function, which alarms need (they cannot sum over triggers), and function with trigger.
     """
-    log(
-        "INFO",
-        "invocation",
-        _aws={
-            "Timestamp": int(time.time() * 1000),
-            "CloudWatchMetrics": _declared(*counts, milliseconds=tuple(milliseconds)),
-        },
-        function_name=function_name,
-        trigger=trigger,
+    declared = _declared(tuple(counts), tuple(milliseconds))
+    line = {
+        "level": "INFO",
+        "message": "invocation",
+        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": declared},
+        "function_name": function_name,
+        "trigger": trigger,
         **counts,
-        **{name: round(value, 3) for name, value in milliseconds.items()},
         **details,
-    )
+    }
+    for name, value in milliseconds.items():
+        line[name] = round(value, 3)
+    _write(line)
+
+
+def _write(details: dict[str, Any]) -> None:
+    line = _encode(details).decode()
+    clean = line.isascii() and "\x7f" not in line  # JSON has escaped the other control characters
+    sys.stdout.write((line if clean or line.isprintable() else _escaped(line)) + "\n")
 
 
 @cache
-def _declared(*counts: str, milliseconds: tuple[str, ...]) -> list[dict[str, Any]]:
+def _declared(counts: tuple[str, ...], milliseconds: tuple[str, ...]) -> list[dict[str, Any]]:
     declared = [{"Name": name, "Unit": "Count"} for name in counts]
     declared += [{"Name": name, "Unit": "Milliseconds"} for name in milliseconds]
     dimensions = [["function_name"], ["function_name", "trigger"]]

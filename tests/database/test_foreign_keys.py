@@ -13,13 +13,17 @@ from psycopg import sql
 
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.database import Database as StoreDatabase
-from hvac_heartbeat.store.device_state import DeviceState, _parameters
+from hvac_heartbeat.store.device_state import _ALL_BINARY, DeviceState, _packed
 from hvac_heartbeat.store.failures import StatementRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
+    from psycopg.pq.abc import PGresult
+
+    from hvac_heartbeat.store.connection import BoundedConnection
     from hvac_heartbeat.verdicts import Written
     from tests.conftest import Database
 
@@ -46,13 +50,13 @@ class Fleet:
         self.database = StoreDatabase(settings)
         self.state = DeviceState(self.database, new_devices=new_devices)
         self.statements = 0
-        run = self.database.run
+        persist = self.database._persist
 
-        def counted(statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
+        def counted(act: Callable[[BoundedConnection], Any], deadline: float) -> Any:
             self.statements += 1
-            return run(statement, parameters, deadline)
+            return persist(act, deadline)
 
-        self.database.run = counted  # type: ignore[method-assign]
+        self.database._persist = counted  # type: ignore[method-assign]
 
     def write(self, *devices: str | tuple[str, str], at: datetime = NOW) -> Written:
         """Write a heartbeat of each device, at the site north where none is named."""
@@ -174,17 +178,17 @@ def test_a_parent_that_vanishes_after_the_look_is_looked_for_again(
 ) -> None:
     """The statement's look and the key's own check are two moments; the second one's refusal is met by a new look."""
     fleet.write("stranger")
-    run, vanished = fleet.database.run, False
+    exchange, vanished = fleet.database.exchange, False
 
-    def race(statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
+    def race(*arguments: Any) -> PGresult:
         nonlocal vanished
         if not vanished:
             vanished = True
             parents.execute("DELETE FROM devices WHERE device_id = 'd2'")
             raise StatementRefused("23503", "known_device", None)
-        return run(statement, parameters, deadline)
+        return exchange(*arguments)
 
-    monkeypatch.setattr(fleet.database, "run", race)
+    monkeypatch.setattr(fleet.database, "exchange", race)
     written = fleet.write("d1", "d2", "d3")
     assert written.rejected == {"d2": KNOWN_DEVICE}
     assert stored(parents) == {"d1", "d3"}
@@ -267,8 +271,9 @@ def test_the_look_at_many_parents_goes_through_their_index(fleet: Fleet, parents
     parents.execute("ANALYZE devices")
     assert fleet.write("d1", "stranger").rejected
     heartbeats = [Heartbeat(f"m{n:05}", "north", received_at=NOW) for n in range(10_000, 10_500)]
-    plan = fleet.database.run(f"EXPLAIN {fleet.state._upsert}", _parameters(heartbeats), time.monotonic() + 30)
-    lines = [line for (line,) in plan if " on devices " in line]
+    explain = b"EXPLAIN " + fleet.state._upsert
+    plan = fleet.database.exchange(explain, _packed(heartbeats), _ALL_BINARY, time.monotonic() + 30)
+    lines = [line for (line,) in texts(plan) if " on devices " in line]
     assert lines
     assert all("Index" in line for line in lines), lines
 
@@ -359,6 +364,6 @@ def test_the_statement_stays_short_with_every_key_in_it(fleet: Fleet, parents: p
     for n in range(12):
         parents.execute(make.format(t=sql.Identifier(f"{'parent' * 9}_{n}")))
     fleet.write("stranger")
-    assert len(fleet.state._upsert.encode()) < 16_384
+    assert len(fleet.state._upsert) < 16_384
     assert set(fleet.write("d1", "stranger", "d12").rejected) == {"stranger", "d12"}
     assert stored(parents) == {"d1"}

@@ -128,7 +128,7 @@ def test_two_hundred_clients_share_ten_server_connections(environment: dict[str,
     def client(number: int) -> None:
         connected = StoreDatabase(settings)
         try:
-            connected.run("SELECT 1", (), time.monotonic() + 60)
+            connected.run("SELECT 1", time.monotonic() + 60)
             barrier.wait(60)
             for batch in range(BATCHES):
                 heartbeats = [Heartbeat(f"d{number:03}", f"batch {batch}"), Heartbeat("shared", f"client {number}")]

@@ -11,9 +11,10 @@ import pytest
 from hvac_heartbeat.aws import handler as wiring
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import psycopg
+    from psycopg.pq.abc import PGresult
 
     Handler = Callable[[object], Any]
 
@@ -64,13 +65,13 @@ def test_a_device_that_is_refused_itself_is_not_tried_again_heartbeat_by_heartbe
     batch = [heartbeat(second, device_id="stranger") for second in range(50)] + [heartbeat(99, device_id="b")]
     handler(batch)
     assert wiring._container is not None
-    sent: list[str] = []
-    run = wiring._container.database.run
+    sent: list[bytes] = []
+    exchange = wiring._container.database.exchange
 
-    def counted(statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
+    def counted(statement: bytes, *arguments: Any) -> PGresult:
         sent.append(statement)
-        return run(statement, parameters, deadline)
+        return exchange(statement, *arguments)
 
-    monkeypatch.setattr(wiring._container.database, "run", counted)
+    monkeypatch.setattr(wiring._container.database, "exchange", counted)
     body = json.loads(handler(batch)["body"])
     assert (body["updated_devices"], len(body["rejected"]), len(sent)) == (["b"], 50, 1)

@@ -74,7 +74,7 @@ class CheckingStore:
         assert ids == sorted(set(ids))
         for heartbeat in heartbeats:
             check_heartbeat(heartbeat)
-        device_state._parameters(heartbeats)  # they can be packed for the wire
+        device_state._packed(heartbeats)  # they can be packed for the wire
         self.heartbeats += len(heartbeats)
         if Told.to == "fail":
             raise StoreUnavailable
@@ -99,7 +99,7 @@ class CountingDatabase:
     def __init__(self, *_: object) -> None:
         pass
 
-    def run(self, statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[int, ...]]:
+    def run(self, statement: str, deadline: float) -> list[tuple[int, ...]]:
         if Told.to == "fail":
             raise StoreUnavailable
         return [(3, 1)]

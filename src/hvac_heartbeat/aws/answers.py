@@ -123,4 +123,4 @@ def _complaints(key: str, complaints: Sequence[Complaint]) -> dict[str, Any]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).replace(tzinfo=None).isoformat("T", "milliseconds") + "Z"

@@ -34,7 +34,7 @@ class Health:
 
     def _look(self, deadline: float) -> StoreUnavailable | None:
         try:
-            self._database.run(queries()["look"], (), deadline)
+            self._database.run(queries()["look"], deadline)
         except StoreUnavailable as failure:
             return failure
         except StatementRefused as refused:

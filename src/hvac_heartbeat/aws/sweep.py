@@ -29,7 +29,7 @@ def sweep(database: Database, deadline: float) -> Swept:
             can see must not look healthy.
     """
     try:
-        [(fleet, stale)] = database.run(queries()["sweep"], (), deadline)
+        [(fleet, stale)] = database.run(queries()["sweep"], deadline)
     except (StoreUnavailable, StatementRefused) as failure:
         raise StoreUnavailable(
             f"the stale devices could not be counted: {failure} (it takes SELECT on device_state and v_devices_stale)",

@@ -9,6 +9,7 @@ packing: most columns of a batch hold few values many times, so each value is pa
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from array import array
 from datetime import UTC, datetime, timedelta
@@ -54,14 +55,23 @@ class Column:
     def add(self, values: Sequence[Any]) -> None:
         """Append values: str, int, float or aware datetimes to match the type, or None."""
         self._length += len(values)
-        packed = None
-        if values[0] is not None or values[-1] is not None:
-            packed = _pack_text(values) if self._element_type == TEXT else _pack_fixed(self._element_type, values)
-        if packed is None:
+        if values[0] is None and values.count(None) == len(values):
+            self._absent += len(values)
+            self._blocks.append(_NULL * len(values))
+        else:
+            self._blocks.append(self._pack(values))
+
+    def _pack(self, values: Sequence[Any]) -> bytes:
+        if self._element_type != TEXT:
+            with contextlib.suppress(TypeError):  # of a None, which is cheaper than to look for one in every column
+                return _pack_fixed(self._element_type, values)
+        distinct = set(values)
+        if None in distinct:
             self._absent += values.count(None)
-            elements = {value: _pack_element(self._element_type, value) for value in set(values)}
-            packed = b"".join(map(elements.__getitem__, values))
-        self._blocks.append(packed)
+        elif 2 * len(distinct) > len(values) and (packed := _pack_short_ascii(values)) is not None:
+            return packed
+        elements = {value: _pack_element(self._element_type, value) for value in distinct}
+        return b"".join(map(elements.__getitem__, values))
 
     def packed(self) -> bytes | None:
         """Return the array; None when every value is, for which PostgreSQL takes a null array."""
@@ -71,25 +81,14 @@ class Column:
         return header + b"".join(self._blocks)
 
 
-def _pack_text(values: Sequence[str]) -> bytes | None:
-    """Return the elements of a column without nulls whose values differ and are short; else None."""
-    if 2 * len(distinct := set(values)) <= len(values) or None in distinct:
-        return None
-    return _pack_short_ascii(values)
-
-
-def _pack_fixed(element_type: int, values: Sequence[Any]) -> bytes | None:
-    """Return the elements of a column of numbers or times without nulls; else None."""
-    try:
-        if element_type == TIMESTAMPTZ:
-            first = values[0]
-            if values.count(first) == len(values):  # one envelope's clock for the whole batch
-                values = ((first - _EPOCH) // _MICROSECOND,) * len(values)
-            else:
-                values = [(value - _EPOCH) // _MICROSECOND for value in values]
-        return _pack_numbers(*_FIXED[element_type], values)
-    except TypeError:  # cheaper than a look for None in every column
-        return None
+def _pack_fixed(element_type: int, values: Sequence[Any]) -> bytes:
+    if element_type == TIMESTAMPTZ:
+        first = values[0]
+        if values.count(first) == len(values):  # one envelope's clock for the whole batch
+            values = ((first - _EPOCH) // _MICROSECOND,) * len(values)
+        else:
+            values = [(value - _EPOCH) // _MICROSECOND for value in values]
+    return _pack_numbers(*_FIXED[element_type], values)
 
 
 def _pack_element(element_type: int, value: Any) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
@@ -13,9 +13,13 @@ from hvac_heartbeat.store.connection import BoundedConnection, DeadlinePassed, a
 from hvac_heartbeat.store.failures import Failure, Remedy, StatementRefused, understand
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from psycopg.pq.abc import PGresult
 
     from hvac_heartbeat.settings import Settings
+
+T = TypeVar("T")
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -31,25 +35,27 @@ class Database:
         self.milliseconds = 0.0  # time spent waiting for the database; who reports it sets it back to zero
         self._connection: BoundedConnection | None = None
 
-    def run(self, statement: str, parameters: Sequence[object], deadline: float) -> list[tuple[Any, ...]]:
-        """Run one statement in a transaction of its own and return its rows.
+    def run(self, statement: str, deadline: float) -> list[tuple[Any, ...]]:
+        """Run a statement without parameters in a transaction of its own and return its rows.
+
+        As for `exchange`, which it differs from in that the driver makes Python values of the rows.
+        """
+        return self._persist(lambda connection: connection.execute(statement.encode()).fetchall(), deadline)
+
+    def exchange(
+        self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None, deadline: float
+    ) -> PGresult:
+        """Run one statement in a transaction of its own and return its answer as it came.
 
         A broken connection is replaced and the statement sent once more, and what may pass is tried again while there
-        is time, so it must be a statement that can be repeated. `deadline` is in seconds of `time.monotonic`.
+        is time, so it must be a statement that can be repeated. `parameters` are in PostgreSQL's own form, which
+        `formats` names (None: all text). `deadline` is in seconds of `time.monotonic`.
 
         Raises:
             StatementRefused: the database refuses one of the rows.
             StoreUnavailable: anything else.
         """
-        if time.monotonic() >= deadline:
-            raise StoreUnavailable("no time was left to write the heartbeats")
-        started = time.perf_counter()
-        try:
-            return self._execute(statement, parameters, deadline)
-        except psycopg.Error as error:
-            return self._retry(error, statement, parameters, deadline)
-        finally:
-            self.milliseconds += (time.perf_counter() - started) * 1000
+        return self._persist(lambda connection: connection.exchange(statement, parameters, formats), deadline)
 
     def close(self) -> None:
         """Close the connection, if there is one; the next statement opens another."""
@@ -57,20 +63,25 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _execute(
-        self, statement: str, parameters: Sequence[object], deadline: float, *, fresh: bool = False
-    ) -> list[tuple[Any, ...]]:
+    def _persist(self, act: Callable[[BoundedConnection], T], deadline: float) -> T:
+        if time.monotonic() >= deadline:
+            raise StoreUnavailable("no time was left to write the heartbeats")
+        started = time.perf_counter()
+        try:
+            return self._try(act, deadline)
+        except psycopg.Error as error:
+            return self._try_again(error, act, deadline)
+        finally:
+            self.milliseconds += (time.perf_counter() - started) * 1000
+
+    def _try(self, act: Callable[[BoundedConnection], T], deadline: float, *, fresh: bool = False) -> T:
         connection = self._connection
         if connection is None:
             connection = self._connection = connect(self.settings, deadline, fresh=fresh)
         connection.deadline = deadline
-        cursor = connection.execute(statement, parameters)
-        # Not `cursor.description`, which makes an object of each column.
-        return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
+        return act(connection)
 
-    def _retry(
-        self, error: psycopg.Error, statement: str, parameters: Sequence[object], deadline: float
-    ) -> list[tuple[Any, ...]]:
+    def _try_again(self, error: psycopg.Error, act: Callable[[BoundedConnection], T], deadline: float) -> T:
         """Try the remedies of one error after the other until the statement is through or there is nothing to try."""
         spent: set[Remedy] = set()
         attempt = 0
@@ -86,7 +97,7 @@ class Database:
                 raise StoreUnavailable(failure.message, sqlstate=failure.sqlstate) from error
             time.sleep(pause)
             try:
-                return self._execute(statement, parameters, deadline, fresh=failure.remedy is Remedy.CREDENTIALS)
+                return self._try(act, deadline, fresh=failure.remedy is Remedy.CREDENTIALS)
             except psycopg.Error as another:
                 error = another
                 attempt += 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from operator import attrgetter
 from typing import TYPE_CHECKING
+
+from msgspec.structs import astuple
+from psycopg.pq import Format
 
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, Column
-from hvac_heartbeat.store.connection import Packed
+from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.foreign_keys import ForeignKey, complaint, foreign_keys
 from hvac_heartbeat.store.queries import queries
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from hvac_heartbeat.heartbeat import Heartbeat
     from hvac_heartbeat.store.database import Database
 
-# The order of the parameters of `heartbeats` and `heartbeat` in queries.sql.
+# In the order of a heartbeat's fields, and of the parameters of `heartbeats` and `heartbeat` in queries.sql.
 _COLUMNS = (
     ("device_id", TEXT),
     ("site_id", TEXT),
@@ -33,9 +35,8 @@ _COLUMNS = (
     ("poll_interval_s", INT4),
     ("last_upload_ts", TIMESTAMPTZ),
 )
-_VALUES = [attrgetter(name) for name, _ in _COLUMNS]
+_ALL_BINARY = [Format.BINARY] * len(_COLUMNS)
 _BLOCK = 512  # heartbeats that are packed at a time, see Column
-_values = attrgetter(*(name for name, _ in _COLUMNS))
 
 _NEW_DEVICE = ("device_id", "is a device never seen before, and new devices are not accepted")
 _MOST_SUSPECTS = 10_000  # as many as a batch has devices
@@ -99,15 +100,15 @@ class DeviceState:
 
     def _write_once(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
         if len(heartbeats) == 1:
-            rows = self._database.run(self._upsert_one, _values(heartbeats[0]), deadline)
+            answer = self._database.exchange(self._upsert_one, _as_text(heartbeats[0]), None, deadline)
         else:
-            rows = self._database.run(self._upsert, _parameters(heartbeats), deadline)
-        if len(rows) == len(heartbeats) and not self._complaints:
-            return Written()
-        refusals = {device_id: refusal[0] if refusal else None for device_id, *refusal in rows}
+            answer = self._database.exchange(self._upsert, _packed(heartbeats), _ALL_BINARY, deadline)
+        if answer.command_tuples == len(heartbeats) and not self._complaints:
+            return Written()  # the rows need not be looked at
+        refusals = {device_id: refusal[0] if refusal else None for device_id, *refusal in texts(answer)}
         return Written(
             outdated=frozenset(h.device_id for h in heartbeats if h.device_id not in refusals),
-            rejected={device: self._complaints[name] for device, name in refusals.items() if name is not None},
+            rejected={device: self._complaints[name] for device, name in refusals.items() if name},
         )
 
     def _write_parts(self, parts: Sequence[Sequence[Heartbeat]], deadline: float) -> Written:
@@ -169,14 +170,16 @@ class DeviceState:
         """Make the statements for what is foreseen: a batch and a batch of one."""
         self._complaints = {} if self._new_devices else {"new_device": _NEW_DEVICE}
         self._complaints |= {f"key_{place}": key.complaint for place, key in enumerate(self._foreseen)}
-        self._upsert = self._statement("heartbeats")
-        self._upsert_one = self._statement("heartbeat")
+        self._upsert = self._statement("heartbeats").encode()
+        self._upsert_one = self._statement("heartbeat").encode()
 
     def _statement(self, rows: str) -> str:
         named = queries()
+        if not self._complaints and rows == "heartbeat":
+            return named["upsert"].format(rows=named["row"])
         if not self._complaints:
-            found = named["row"] if rows == "heartbeat" else named["rows"].format(heartbeats=named[rows])
-            return named["upsert"].format(rows=found)
+            upsert = named["upsert"].format(rows=named["rows"].format(heartbeats=named[rows]))
+            return named["upsert_many"].format(upsert=upsert)
         keys = named[f"keys_of_{rows}"]
         refusals = [] if self._new_devices else [named["new_device"]]
         refusals += [key.refusal(f"key_{place}", keys) for place, key in enumerate(self._foreseen)]
@@ -189,11 +192,15 @@ class DeviceState:
         )
 
 
-def _parameters(heartbeats: Sequence[Heartbeat]) -> list[Packed | None]:
+def _as_text(heartbeat: Heartbeat) -> list[bytes | None]:
+    return [None if value is None else str(value).encode() for value in astuple(heartbeat)]
+
+
+def _packed(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
     columns = [Column(oid) for _, oid in _COLUMNS]
     for start in range(0, len(heartbeats), _BLOCK):
-        block = heartbeats[start : start + _BLOCK]
-        # Column by column: a tuple a heartbeat would set the garbage collector to work on the whole event.
-        for column, value in zip(columns, _VALUES, strict=True):
-            column.add(list(map(value, block)))
-    return [None if packed is None else Packed(packed) for packed in (column.packed() for column in columns)]
+        # By the block also because a tuple for every heartbeat would set the garbage collector to work on all of them.
+        rows = map(astuple, heartbeats[start : start + _BLOCK])
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+            column.add(values)
+    return [column.packed() for column in columns]

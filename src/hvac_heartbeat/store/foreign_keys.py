@@ -68,7 +68,7 @@ def foreign_keys(database: Database, deadline: float) -> tuple[ForeignKey, ...]:
     Raises:
         StoreUnavailable: when the catalogue cannot be read.
     """
-    rows = database.run(queries()["foreign_keys"], (), deadline)
+    rows = database.run(queries()["foreign_keys"], deadline)
     return tuple(key_of(row) for row in rows[:_MOST])
 
 

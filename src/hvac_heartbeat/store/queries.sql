@@ -41,7 +41,7 @@ VALUES ($1::text, $2::text, least($3::timestamptz, now()), $4::text, $5::text, $
         $8::int, $9::int, $10::timestamptz, now())
 
 -- name: upsert
--- Writes {rows}, one or many; answers the devices that were written, the others were outdated.
+-- Writes {rows}, one or many. What is outdated is not written, nor counted.
 INSERT INTO device_state AS stored
        (device_id, site_id, last_seen_ts, status, agent_version, cpu_pct, disk_free_gb,
         queue_depth, poll_interval_s, last_upload_ts, updated_at)
@@ -59,6 +59,10 @@ INSERT INTO device_state AS stored
        updated_at      = excluded.updated_at
  WHERE excluded.last_seen_ts >= stored.last_seen_ts
     OR stored.last_seen_ts > now() + interval '5 minutes'
+
+-- name: upsert_many
+-- The upsert of a batch answers the devices that were written; for a batch of one the count of rows says as much.
+{upsert}
 RETURNING device_id
 
 -- name: newest_devices
@@ -88,6 +92,7 @@ WITH refused AS MATERIALIZED (
      WHERE refusal IS NOT NULL
 ), written AS (
     {upsert}
+    RETURNING device_id
 )
 SELECT device_id, NULL AS refusal FROM written
  UNION ALL
