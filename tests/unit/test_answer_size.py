@@ -29,4 +29,6 @@ def test_no_length_of_complaints_hides_that_something_was_written(verdict: Verdi
     answer = answers.accepted(outcome)
     assert answer["statusCode"] == 207
     assert len(json.dumps(answer, ensure_ascii=False).encode()) < 2**20
-    assert json.loads(answer["body"])["rejected_count"] == 5_000
+    body = json.loads(answer["body"])
+    for cut, count in (("rejected", 5_000), ("ignored_fields", 10_000)):
+        assert (len(body[cut]), body[f"{cut}_count"]) == (answers.COMPLAINT_LIMIT, count)
