@@ -18,7 +18,6 @@ import pytest
 from moto import mock_aws
 
 from hvac_heartbeat.aws import handler
-from hvac_heartbeat.errors import SettingsError
 from hvac_heartbeat.local.postgres import PostgresServer
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.credentials import CredentialsUnavailable, credentials
@@ -264,31 +263,6 @@ def test_a_secret_is_never_shown_by_settings_or_credentials() -> None:
     given = {"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "hunter2", "AWS_SESSION_TOKEN": "hunter2"}
     settings = Settings.from_environment(given)
     assert "hunter2" not in f"{settings!r} {settings} {credentials(settings, time.monotonic() + 1)!r}"
-
-
-BASE = {"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u"}
-
-
-@pytest.mark.parametrize(
-    ("given", "variables"),
-    [
-        ({}, ("DB_HOST", "DB_NAME", "DB_USER")),
-        (BASE, ("DB_PASSWORD", "DB_SECRET_ARN", "DB_IAM_AUTH")),
-        (BASE | {"DB_PASSWORD": ""}, ("DB_PASSWORD", "DB_SECRET_ARN", "DB_IAM_AUTH")),
-        (BASE | {"DB_PASSWORD": "p", "DB_SECRET_ARN": "s"}, ("DB_PASSWORD", "DB_SECRET_ARN")),
-        (BASE | {"DB_PASSWORD": "p", "DB_IAM_AUTH": "true"}, ("DB_PASSWORD", "DB_IAM_AUTH")),
-        (BASE | {"DB_IAM_AUTH": "yes"}, ("DB_IAM_AUTH",)),
-        (BASE | {"DB_IAM_AUTH": "true"}, ("AWS_REGION",)),
-        (BASE | {"DB_IAM_AUTH": "true", "AWS_REGION": "r", "DB_SSLMODE": "prefer"}, ("DB_SSLMODE", "DB_IAM_AUTH")),
-        (BASE | {"DB_PASSWORD": "p", "DB_SSLMODE": "on"}, ("DB_SSLMODE",)),
-        (BASE | {"DB_PASSWORD": "p", "DB_PORT": "0"}, ("DB_PORT",)),
-    ],
-)
-def test_a_setting_that_is_missing_or_contradictory_is_named(given: dict[str, str], variables: tuple[str, ...]) -> None:
-    with pytest.raises(SettingsError) as raised:
-        Settings.from_environment(given)
-    assert raised.value.variables == variables
-    assert all(name in str(raised.value) for name in variables)
 
 
 def test_no_time_for_the_credentials_is_said() -> None:
