@@ -6,7 +6,6 @@ import contextlib
 import math
 import select
 import socket
-import threading
 import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -17,8 +16,10 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 
+from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.credentials import credentials
 from hvac_heartbeat.store.roots import roots_for
+from hvac_heartbeat.store.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ def connect(settings: Settings, deadline: float | None = None, *, fresh: bool = 
     past every cache. The connection itself has no deadline yet.
 
     Raises:
-        CredentialsUnavailable: when the credentials cannot be had.
+        StoreUnavailable: when the credentials cannot be had, or what they name cannot be a host.
         psycopg.Error: as the driver words it; `failures` translates.
     """
     deadline = time.monotonic() + _ADDRESS_TIMEOUT_S if deadline is None else deadline
@@ -186,22 +187,15 @@ def _addresses(host: str, port: int, deadline: float) -> list[str | None]:
         return [None]
     with contextlib.suppress(ValueError):
         return [str(ip_address(host))]
-    found: list[str | None] = []
-    failures: list[OSError] = []
-
-    def look_up() -> None:
-        try:
-            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-            found.extend(dict.fromkeys(str(answer[4][0]) for answer in answers))
-        except OSError as error:
-            failures.append(error)
-
-    # A thread, because getaddrinfo takes no timeout; one that never ends is left behind and holds nothing.
-    thread = threading.Thread(target=look_up, name="look-up", daemon=True)
-    thread.start()
-    thread.join(max(min(deadline - time.monotonic(), _ADDRESS_TIMEOUT_S), 0))
-    if thread.is_alive():
-        raise DeadlinePassed("the server's name was not found in time")
-    if failures:
-        raise psycopg.OperationalError("the server's name cannot be found") from failures[0]
-    return found
+    try:
+        answers = within(
+            min(deadline - time.monotonic(), _ADDRESS_TIMEOUT_S),
+            lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP),
+        )
+    except TimeoutError:
+        raise DeadlinePassed("the server's name was not found in time") from None
+    except UnicodeError as error:
+        raise StoreUnavailable("DB_HOST, or the host in the secret, cannot be the name of a host") from error
+    except OSError as error:
+        raise psycopg.OperationalError("the server's name cannot be found") from error
+    return list(dict.fromkeys(str(answer[4][0]) for answer in answers))

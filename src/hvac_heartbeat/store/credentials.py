@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.store.waiting import within
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -137,14 +138,21 @@ def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str |
         raise CredentialsUnavailable("DB_SECRET_ARN needs boto3, which Lambda's runtime has: install it") from error
     try:
         client = boto3.client("secretsmanager", region_name=_region(settings), config=_bounds(deadline))
-        answer = client.get_secret_value(SecretId=arn)
-    except (BotoCoreError, ClientError) as error:
-        code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+        answer = within(_left(deadline), lambda: client.get_secret_value(SecretId=arn))
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "ClientError")
         raise CredentialsUnavailable(
             f"the secret that DB_SECRET_ARN names cannot be read ({code}): "
             "look at the name and at the function's right to secretsmanager:GetSecretValue"
         ) from error
-    return answer.get("SecretString")
+    except (BotoCoreError, TimeoutError) as error:
+        raise CredentialsUnavailable(
+            f"the secret that DB_SECRET_ARN names cannot be read ({type(error).__name__}): "
+            "look at the function's region and credentials, and in a VPC at its way to Secrets Manager (a NAT gateway "
+            "or a VPC endpoint)"
+        ) from error
+    text: str | None = answer.get("SecretString")
+    return text
 
 
 def _iam_token(settings: Settings, deadline: float) -> str:
