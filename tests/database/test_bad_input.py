@@ -54,9 +54,9 @@ def test_an_envelope_s_clock_may_say_anything(handler: Handler, connection: psyc
         ({"device_id": "\ud800", "site_id": "s"}, "device_id", "holds a lone surrogate, which is no character"),
         ({"device_id": True, "site_id": "s"}, "device_id", "is a boolean, not a string"),
         ({"device_id": float("nan"), "site_id": "s"}, "device_id", "is a number, not a string"),
-        ({"device_id": 2**63, "site_id": "s"}, "device_id", "is an integer of more than 64 bits"),
+        ({"device_id": 2**63, "site_id": "s"}, "device_id", "is an integer beyond signed 64 bits"),
         pytest.param(
-            {"device_id": HUGE, "site_id": "s"}, "device_id", "is an integer of more than 64 bits", id="5,000 digits"
+            {"device_id": HUGE, "site_id": "s"}, "device_id", "is an integer beyond signed 64 bits", id="5,000 digits"
         ),
         ({"device_id": deep(10_000), "site_id": "s"}, "device_id", "is a list, not a string"),
         ("text", "heartbeat", "is not a JSON object"),

@@ -56,6 +56,18 @@ def test_reading_at_once_gives_what_reading_one_by_one_gives(batch: list[dict[st
         assert at_once[1] == [(index, *found) for index, (_, ignored) in enumerate(each) for found in ignored]
 
 
+@given(
+    st.integers(0, 10**12 - 1).flatmap(lambda n: st.integers(1, 12).map(lambda digits: f"{n:012}"[:digits])),
+    st.sampled_from(["Z", "z", "+00:00", "-05:30"]),
+)
+def test_both_ways_take_a_time_to_the_same_microsecond(fraction: str, offset: str) -> None:
+    """.NET writes seven digits, Go nine."""
+    body = {"device_id": "a", "site_id": "s", "last_upload_ts": f"2024-12-31T23:59:59.{fraction}{offset}"}
+    heartbeat, _ = read(body, ARRIVAL)
+    assert heartbeat.last_upload_ts is not None
+    assert read_all([body], [ARRIVAL]) == ([heartbeat], [])
+
+
 def test_a_field_amiss_in_every_heartbeat_leaves_the_batch_on_the_fast_way() -> None:
     batch = [{"device_id": str(number), "site_id": "s", "status": "updating", "cpu_pct": 5} for number in range(3)]
     at_once = read_all(batch, [ARRIVAL] * 3)

@@ -29,7 +29,7 @@ def echo(value: object, limit: int = ECHO_LIMIT) -> object:
     if value is None or isinstance(value, bool | float):
         return value if value == value else None  # noqa: PLR0124 - NaN is no JSON
     if isinstance(value, int):
-        return value if -(2**63) <= value < 2**63 else "(an integer of more than 64 bits)"
+        return value if -(2**63) <= value < 2**63 else "(an integer beyond signed 64 bits)"
     if not isinstance(value, str):
         return f"({type(value).__name__})"
     return value[:limit].encode("utf-8", "backslashreplace").decode()[:limit]
