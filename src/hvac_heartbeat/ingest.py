@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
-from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.batch import read_all
-from hvac_heartbeat.errors import EventRefused, StoreUnavailable
+from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.fields import Unusable
-from hvac_heartbeat.heartbeat import Complaint, Heartbeat, HeartbeatRejected, arrival_order, merge, read
+from hvac_heartbeat.heartbeat import Complaint, Heartbeat, HeartbeatRejected, read
 from hvac_heartbeat.records import Malformed
 from hvac_heartbeat.records import bodies as bodies_of
-from hvac_heartbeat.verdicts import Outcome, Verdict, Written
+from hvac_heartbeat.verdicts import Outcome, Verdict
+from hvac_heartbeat.writing import write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from hvac_heartbeat.records import Binding, Record
-
-CHUNK = 10_000
-
-
-class Store(Protocol):
-    """Keeps the newest heartbeat of every device."""
-
-    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
-        """Write up to 10,000 heartbeats of different devices, ordered by device id, before `deadline`.
-
-        `deadline` is in seconds of `time.monotonic`. `Written.rejected` gives field and reason.
-
-        Raises:
-            StoreUnavailable: when none of them could be written and all are worth a retry.
-        """
-        ...
+    from hvac_heartbeat.writing import Store
 
 
 def ingest(records: Sequence[Record], store: Store, deadline: float, *, limit: int | None = None) -> Outcome:
@@ -55,7 +39,7 @@ def ingest(records: Sequence[Record], store: Store, deadline: float, *, limit: i
     if limit is not None and len(bodies) > limit:
         raise EventRefused(413, f"{len(bodies)} heartbeats in one event, at most {limit} are taken: send smaller ones")
     heartbeats = _read_every(bodies, outcome)
-    _write(heartbeats, outcome, store, deadline)
+    write(heartbeats, outcome, store, deadline)
     return outcome
 
 
@@ -108,11 +92,16 @@ def _tell_a_clock(bodies: list[object]) -> bool:
 
 
 def _arrival(index: int, body: object, record: Record, outcome: Outcome) -> datetime | None:
-    """Return the earliest of the clocks that count for this heartbeat."""
+    """Return the earliest of the clocks that count for this heartbeat.
+
+    A rule that names the sender also puts its clock beside the whole payload, and what a gateway writes into its list
+    is then the gateway's word.
+    """
     if not record.own_clock:
         return record.received_at
     clocks = [] if record.received_at is None else [record.received_at]
-    for source in (record.body, body):
+    ruled = record.binding is not None and record.binding.outranks
+    for source in (record.body,) if ruled else (record.body, body):
         value = source.get("received_at") if isinstance(source, dict) else None
         if value is not None:
             try:
@@ -140,72 +129,3 @@ def _bound(body: object, binding: Binding, outcome: Outcome) -> object:
                 raise HeartbeatRejected(field, "is not the one that the sender is authenticated for")
         bound[field] = known
     return bound
-
-
-def _write(heartbeats: Sequence[Heartbeat], outcome: Outcome, store: Store, deadline: float) -> None:
-    merged = merge(heartbeats)
-    for start in range(0, len(merged), CHUNK):
-        written = _write_batch(merged[start : start + CHUNK], store, deadline)
-        if written.outdated or written.rejected or written.failed:
-            # By place in the event; a heartbeat that was rejected before is not among them.
-            placed = dict(zip(_places(outcome), heartbeats, strict=True))
-            divided = _divided(written, placed)
-            told = (place for place, heartbeat in placed.items() if heartbeat.device_id not in divided)
-            _apply(written, outcome, told)
-            _write_one_by_one(placed, divided, outcome, store, deadline)
-    if outcome.rejected:
-        outcome.rejected.sort(key=attrgetter("index"))
-
-
-def _write_batch(heartbeats: Sequence[Heartbeat], store: Store, deadline: float) -> Written:
-    try:
-        return store.write(heartbeats, deadline)
-    except StoreUnavailable as failure:
-        return Written(failed=frozenset(heartbeat.device_id for heartbeat in heartbeats), failure=failure)
-
-
-def _places(outcome: Outcome) -> list[int]:
-    return [place for place, device_id in enumerate(outcome.device_ids) if device_id is not None]
-
-
-def _divided(written: Written, placed: Mapping[int, Heartbeat]) -> dict[str, list[int]]:
-    """Return the places of the heartbeats that were refused as one, although each for itself might not be.
-
-    Where it is the device itself that is refused, all of them would be.
-    """
-    suspects: dict[str, list[int]] = {
-        device_id: [] for device_id, (field, _) in written.rejected.items() if field != "device_id"
-    }
-    for place, heartbeat in placed.items() if suspects else ():
-        if heartbeat.device_id in suspects:
-            suspects[heartbeat.device_id].append(place)
-    return {device_id: places for device_id, places in suspects.items() if len(places) > 1}
-
-
-def _write_one_by_one(
-    placed: Mapping[int, Heartbeat],
-    divided: Mapping[str, Sequence[int]],
-    outcome: Outcome,
-    store: Store,
-    deadline: float,
-) -> None:
-    """Write the oldest heartbeat of each of these devices, then the next, so that the good ones are not lost."""
-    in_order = [
-        sorted(divided[device_id], key=lambda place: arrival_order(placed[place])) for device_id in sorted(divided)
-    ]
-    for turn in zip_longest(*in_order):
-        places = [place for place in turn if place is not None]
-        _apply(_write_batch([placed[place] for place in places], store, deadline), outcome, places)
-
-
-def _apply(written: Written, outcome: Outcome, places: Iterable[int]) -> None:
-    outcome.failure = outcome.failure or written.failure
-    for place in places:
-        device_id = outcome.device_ids[place]
-        if device_id in written.outdated:
-            outcome.verdicts[place] = Verdict.OUTDATED
-        elif device_id is not None and device_id in written.rejected:
-            outcome.verdicts[place] = Verdict.REJECTED
-            outcome.rejected.append(Complaint(place, device_id, *written.rejected[device_id]))
-        elif device_id in written.failed:
-            outcome.verdicts[place] = Verdict.FAILED

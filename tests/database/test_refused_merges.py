@@ -25,6 +25,20 @@ def heartbeat(second: int, **said: object) -> dict[str, object]:
     return {"device_id": "a", "site_id": "known", "received_at": (BASE + timedelta(seconds=second)).isoformat()} | said
 
 
+def _count(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return the statements that the warm container will have sent."""
+    assert wiring._container is not None
+    sent: list[bytes] = []
+    exchange = wiring._container.database.exchange
+
+    def counted(statement: bytes, *arguments: Any) -> PGresult:
+        sent.append(statement)
+        return exchange(statement, *arguments)
+
+    monkeypatch.setattr(wiring._container.database, "exchange", counted)
+    return sent
+
+
 @pytest.fixture
 def strict(connection: psycopg.Connection) -> psycopg.Connection:
     """A table that knows one site, and no load over 100 percent."""
@@ -56,6 +70,20 @@ def test_what_one_by_one_would_have_written_is_written(
     assert rows == [(datetime.fromisoformat(str(good["received_at"])), "known", good.get("cpu_pct"))]
 
 
+def test_a_site_that_is_refused_costs_a_statement_and_not_one_a_heartbeat(
+    handler: Handler, strict: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One record with thousands of them must not outlast the invocation, or it would hold up its shard for ever."""
+    handler(heartbeat(0, site_id="unknown"))
+    bad = [heartbeat(second, site_id=f"unknown{second % 2}") for second in range(1, 2_000)]
+    good = [heartbeat(100, cpu_pct=50), heartbeat(200, status="ready"), heartbeat(300, site_id="known")]
+    sent = _count(monkeypatch)
+    body = json.loads(handler([*bad, *good])["body"])
+    assert (body["updated_devices"], body["rejected_count"], len(sent)) == (["a"], len(bad), 3)
+    rows = strict.execute("SELECT last_seen_ts, status, cpu_pct FROM device_state").fetchall()
+    assert rows == [(BASE + timedelta(seconds=300), "ready", 50)]
+
+
 def test_a_device_that_is_refused_itself_is_not_tried_again_heartbeat_by_heartbeat(
     handler: Handler, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,14 +92,6 @@ def test_a_device_that_is_refused_itself_is_not_tried_again_heartbeat_by_heartbe
     connection.execute("ALTER TABLE device_state ADD FOREIGN KEY (device_id) REFERENCES devices")
     batch = [heartbeat(second, device_id="stranger") for second in range(50)] + [heartbeat(99, device_id="b")]
     handler(batch)
-    assert wiring._container is not None
-    sent: list[bytes] = []
-    exchange = wiring._container.database.exchange
-
-    def counted(statement: bytes, *arguments: Any) -> PGresult:
-        sent.append(statement)
-        return exchange(statement, *arguments)
-
-    monkeypatch.setattr(wiring._container.database, "exchange", counted)
+    sent = _count(monkeypatch)
     body = json.loads(handler(batch)["body"])
     assert (body["updated_devices"], len(body["rejected"]), len(sent)) == (["b"], 50, 1)

@@ -118,6 +118,20 @@ def test_what_an_iot_rule_forwards_keeps_its_topic_and_its_clock(
     assert seen() == {"d": at}
 
 
+@pytest.mark.parametrize("name", ["iot", "sqs", "kinesis", "kafka-msk", "sns"])
+@pytest.mark.parametrize("lie", [1_600_000_000, 4_000_000_000, "soon", None])
+def test_a_gateway_does_not_say_when_its_devices_were_seen(
+    name: str, lie: object, function: Function, seen: Callable[[], dict[str, Any]]
+) -> None:
+    """The rule's own clock stands beside the gateway's list; what is in the list is the gateway's."""
+    at = _ago(minutes=7)
+    gateway = {"devices": [{"device_id": "d", "received_at": lie}], "topic_site": "s", "received_at": at.timestamp()}
+    event = gateway if name == "iot" else KINDS[name].event([gateway], _ago(minutes=1))
+    answer = function(event)
+    assert seen() == {"d": at}
+    assert "ignored_fields" not in str(answer)
+
+
 @pytest.mark.parametrize("name", ["sqs", "kinesis", "kafka-msk", "sns"])
 def test_received_at_of_a_plain_queued_heartbeat_does_not_count(
     name: str, function: Function, seen: Callable[[], dict[str, Any]]

@@ -46,7 +46,7 @@ _SYNTAX_OR_ACCESS = "42"
 
 
 class DeviceState:
-    """Implements `ingest.Store` with one statement a batch."""
+    """Implements `writing.Store` with one statement a batch."""
 
     def __init__(self, database: Database, *, new_devices: bool = True) -> None:
         """Take the container's database, and whether a device never seen before may create a row."""

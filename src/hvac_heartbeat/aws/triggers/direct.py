@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hvac_heartbeat.aws import answers, envelopes
 from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.ingest import CHUNK
 from hvac_heartbeat.records import Record
+from hvac_heartbeat.writing import CHUNK
 
 if TYPE_CHECKING:
     from hvac_heartbeat.settings import Settings

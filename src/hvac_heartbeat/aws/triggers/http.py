@@ -10,8 +10,8 @@ from hvac_heartbeat.aws.decoding import Malformed, decode, decode_base64
 from hvac_heartbeat.aws.identity import bind
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.ingest import CHUNK
 from hvac_heartbeat.records import Record
+from hvac_heartbeat.writing import CHUNK
 
 if TYPE_CHECKING:
     from datetime import datetime
