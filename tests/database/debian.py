@@ -1,4 +1,4 @@
-"""Parts that come from Debian: a PostgreSQL server with TLS, and PgBouncer. CI fails without them, others skip."""
+"""Parts that come from Debian: a PostgreSQL server with TLS, and PgBouncer."""
 
 from __future__ import annotations
 
@@ -6,22 +6,14 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
-
-def left_out(what: str, package: str) -> None:
-    """Leave a test out and say why, or fail it where everything has to be there."""
-    message = f"left out: {what} is not here (apt-get install {package})"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+from tests.left_out import left_out
 
 
 def bindir_with_tls() -> Path:
     """Return the newest of Debian's servers, which are built with OpenSSL; the embedded one is not."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if not found:
-        left_out("a PostgreSQL server with TLS", "postgresql")
+        left_out("a PostgreSQL server with TLS is not here", "`apt-get install postgresql`")
     return found[-1].parent
 
 
@@ -29,5 +21,5 @@ def pgbouncer() -> Path:
     """Return the program."""
     found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
-        left_out("PgBouncer", "pgbouncer")
-    return Path(str(found))
+        left_out("PgBouncer is not here", "`apt-get install pgbouncer`")
+    return Path(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from tests.conftest import Database, TestServer, _new_database
 from tests.deployment.emulator import ACCOUNT, REGION, Cloud, running_emulator
 from tests.deployment.script import PASSWORD, QUEUE
 from tests.deployment.template import EXPAND
+from tests.left_out import left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,20 +28,13 @@ ARCHITECTURE = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_6
 LOCAL_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def left_out(why: str) -> None:
-    """Skip the test, saying how to run it; with CI=true nothing may be left out."""
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 @pytest.fixture(scope="session")
 def tool() -> Callable[[str, str], str]:
     """The path of a program of .venv-deploy, by environment and name."""
 
     def find(environment: str, name: str) -> str:
         if not tools.is_current(environment):
-            left_out(f".venv-deploy/{environment} is missing or outdated: `make deploy-tools`, then `make test` again")
+            left_out(f".venv-deploy/{environment} is missing or outdated", "`make deploy-tools`")
         return str(tools.program(environment, name))
 
     return find
