@@ -28,7 +28,7 @@ What it reads from the environment (a variable that is not set leaves the functi
   HEARTBEAT_NEW_DEVICES, HEARTBEAT_DEVICE_CLAIM, HEARTBEAT_SITE_CLAIM
   SUBNET_IDS, SECURITY_GROUP_IDS      comma-separated: the function joins this VPC
   MEMORY (128), TIMEOUT (25), ARCHITECTURE (arm64), CONCURRENCY, DEAD_LETTER_ARN
-  SCHEDULE_INPUT                      a file: the tick sends this event instead of a bare tick
+  SCHEDULE_INPUT                      a file: the tick sends this event instead of a bare tick (/dev/null: a bare tick again)
   IOT_ERROR_QUEUE_URL, IOT_ERROR_ROLE_ARN   where the IoT rules put what they could not deliver
   PACKAGE                             a zip that is already built
 Exit codes: 0 done; 1 something was refused or failed; 2 the call or the settings are wrong.
@@ -64,7 +64,9 @@ SCRATCH="$(mktemp -d)"
 trap 'rm -rf "$SCRATCH"' EXIT
 
 find_tools
+plan check || exit
 find_account
+find_function
 build_package
 deploy_function
 limit_function

@@ -1,7 +1,7 @@
 """What deploy.sh wants to find in the account, and in what the account differs from it.
 
 Called by deploy.sh, one command a question; the account's answer comes on standard input. Prints names of settings,
-never their values: some are secrets.
+never their values: some are secrets. Exit codes: 0 as wanted, 3 not as wanted, 1 and 2 those of deploy.sh.
 """
 
 from __future__ import annotations
@@ -9,26 +9,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from deployment import sources
+from deployment.variables import CREDENTIALS, OURS, SettingError, check, credentials, number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 HANDLER = "lambda_function.lambda_handler"
 RUNTIME = "python3.13"
-# As in the mission ("128MB is sufficient"), and below the 29 s and 30 s after which API Gateway answers by itself.
-DEFAULTS = {"MEMORY": "128", "TIMEOUT": "25"}
-OURS = (
-    "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_SSLMODE", "DB_SSLROOTCERT",
-    "HEARTBEAT_NEW_DEVICES", "HEARTBEAT_DEVICE_CLAIM", "HEARTBEAT_SITE_CLAIM",
-)  # fmt: skip
-CREDENTIALS = ("DB_PASSWORD", "DB_SECRET_ARN", "DB_IAM_AUTH")
-IOT = Path(__file__).resolve().parent / "iot"
+NOT_AS_WANTED = 3
 
 
-class SettingError(Exception):
-    """A variable cannot be used; the message names it and says what it may be."""
+class AccountError(Exception):
+    """AWS did not say all of what is there, so a change could lose the rest; the message says what to do."""
 
 
 def variables(wanted: Mapping[str, str], current: Mapping[str, str]) -> dict[str, str]:
@@ -37,11 +32,25 @@ def variables(wanted: Mapping[str, str], current: Mapping[str, str]) -> dict[str
     Variables that somebody set in the console stay. A credential that is set here removes the other two kinds, which
     would contradict it.
     """
-    credentials = [name for name in CREDENTIALS if wanted.get(name)]
-    if len(credentials) > 1:
-        raise SettingError(f"{' and '.join(credentials)} are both set; unset all but one")
-    kept = {name: value for name, value in current.items() if not (credentials and name in CREDENTIALS)}
-    return kept | {name: wanted[name] for name in (*OURS, *credentials) if wanted.get(name)}
+    given = credentials(wanted)
+    kept = {name: value for name, value in current.items() if not (given and name in CREDENTIALS)}
+    return kept | {name: wanted[name] for name in (*OURS, *given) if wanted.get(name)}
+
+
+def environment(current: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that the function has.
+
+    Lambda leaves them out, and says why, where the caller may not use the function's key ("EnvironmentResponse", Lambda
+    API Reference). Raises AccountError then: sent back without them, the function would lose them all.
+    """
+    found = current.get("Environment") or {}
+    if found.get("Error"):
+        why, key = found["Error"].get("ErrorCode", "no reason given"), current.get("KMSKeyArn", "its KMS key")
+        raise AccountError(
+            f"the function's environment cannot be read ({why}), so it could not be kept; you need kms:Decrypt on {key}"
+        )
+    held: dict[str, str] = found.get("Variables", {})
+    return held
 
 
 def configuration(wanted: Mapping[str, str], current: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,11 +64,9 @@ def configuration(wanted: Mapping[str, str], current: Mapping[str, Any]) -> dict
         "Handler": HANDLER,
         "MemorySize": number(wanted, "MEMORY", current.get("MemorySize")),
         "Timeout": number(wanted, "TIMEOUT", current.get("Timeout")),
-        "Environment": {"Variables": variables(wanted, current.get("Environment", {}).get("Variables", {}))},
+        "Environment": {"Variables": variables(wanted, environment(current))},
     }
-    if wanted.get("SUBNET_IDS") or wanted.get("SECURITY_GROUP_IDS"):
-        if not (wanted.get("SUBNET_IDS") and wanted.get("SECURITY_GROUP_IDS")):
-            raise SettingError("SUBNET_IDS and SECURITY_GROUP_IDS belong together; set both or neither")
+    if wanted.get("SUBNET_IDS"):
         document["VpcConfig"] = {
             "SubnetIds": sorted(wanted["SUBNET_IDS"].split(",")),
             "SecurityGroupIds": sorted(wanted["SECURITY_GROUP_IDS"].split(",")),
@@ -69,16 +76,11 @@ def configuration(wanted: Mapping[str, str], current: Mapping[str, Any]) -> dict
     return document
 
 
-def number(wanted: Mapping[str, str], name: str, current: int | None) -> int:
-    """The variable as a number; unset, the function's own value, and for a new function the default."""
-    text = wanted.get(name) or str(current or DEFAULTS[name])
-    if not text.isdecimal() or int(text) == 0:
-        raise SettingError(f"{name} is to be a whole number, not {text!r}")
-    return int(text)
-
-
 def differences(desired: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """The names of the settings that an update would change, a variable of the environment by its own name."""
+    """The names of the settings that an update would change, a variable of the environment by its own name.
+
+    Where Lambda failed to apply the last update, it still shows what it was sent: that is to be sent again.
+    """
     found: list[str] = []
     for name, value in desired.items():
         there = current.get(name)
@@ -91,88 +93,86 @@ def differences(desired: Mapping[str, Any], current: Mapping[str, Any]) -> list[
             found += [name] if before != value else []
         elif there != value:
             found.append(name)
+    if not found and "Failed" in {current.get("State"), current.get("LastUpdateStatus")}:
+        why = current.get("LastUpdateStatusReasonCode") or current.get("StateReasonCode") or "for no reason given"
+        found.append(f"the configuration again, which Lambda failed to apply ({why})")
     return found
 
 
-def rule(kind: str, function_arn: str, wanted: Mapping[str, str]) -> dict[str, Any]:
-    """The payload of the topic rule `kind`, device or gateway.
-
-    The SQL version is named because 2015-10-08, the default, reads arrays of one element otherwise.
-    """
-    payload: dict[str, Any] = {
-        "sql": " ".join((IOT / f"{kind}-rule.sql").read_text().split()),
-        "awsIotSqlVersion": "2016-03-23",
-        "ruleDisabled": False,
-        "actions": [{"lambda": {"functionArn": function_arn}}],
-    }
-    queue, role = wanted.get("IOT_ERROR_QUEUE_URL"), wanted.get("IOT_ERROR_ROLE_ARN")
-    if bool(queue) != bool(role):
-        raise SettingError("IOT_ERROR_QUEUE_URL and IOT_ERROR_ROLE_ARN belong together; set both or neither")
-    if queue:
-        payload["errorAction"] = {"sqs": {"queueUrl": queue, "roleArn": role, "useBase64": False}}
-    return payload
-
-
-def thing_policy(kind: str, partition: str, region: str, account: str, rules: str) -> dict[str, Any]:
-    """The IoT policy for things of `kind`, with this account's names in place of the capital words."""
-    text = (IOT / f"{kind}-policy.json").read_text()
-    for word, name in (("PARTITION", partition), ("REGION", region), ("ACCOUNT", account), ("RULE", rules)):
-        text = text.replace(word, name)
-    document: dict[str, Any] = json.loads(text)
-    return document
-
-
-def allows(policy: str, statement: str, source: str) -> bool:
-    """Whether a resource policy lets `source` in, under the statement's name."""
-    statements = json.loads(policy or "{}").get("Statement", [])
-    return any(
-        entry.get("Sid") == statement
-        and (entry.get("Condition", {}).get("ArnLike") or entry.get("Condition", {}).get("ArnEquals") or {}).get(
-            "AWS:SourceArn"
-        )
-        == source
-        for entry in statements
-    )
+def waiter(current: Mapping[str, Any]) -> str:
+    """What to wait for before the function can be looked at, by the name of the CLI's waiter; nothing, as a rule."""
+    if current.get("State") == "Pending":
+        return "function-active"
+    return "function-updated" if current.get("LastUpdateStatus") == "InProgress" else ""
 
 
 def _answer_configuration(output: str) -> int:
-    current = json.loads(sys.stdin.read().strip() or "{}")
+    current = _given({})
     document = configuration(os.environ, current)
     _write(output, document)
     sys.stdout.write(", ".join(differences(document, current)))
     return 0
 
 
-def _answer_rule(kind: str, function_arn: str, output: str) -> int:
-    current = json.loads(sys.stdin.read().strip() or "null")
-    payload = rule(kind, function_arn, os.environ)
-    _write(output, payload)
-    comparable = {name: (current or {}).get(name) for name in payload}
-    return 0 if comparable == payload else 1
-
-
-def _answer_policy(kind: str, output: str, *names: str) -> int:
-    current = json.loads(sys.stdin.read().strip() or "null")
-    document = thing_policy(kind, *names)
-    _write(output, document)
-    return 0 if current == document else 1
-
-
-def _answer_allows(statement: str, source: str) -> int:
-    return 0 if allows(sys.stdin.read().strip(), statement, source) else 1
-
-
-def _answer_target(function_arn: str, output: str) -> int:
-    target = {"Id": "1", "Arn": function_arn}
-    if os.environ.get("SCHEDULE_INPUT"):
-        target["Input"] = json.dumps(json.loads(Path(os.environ["SCHEDULE_INPUT"]).read_text()))
-    _write(output, [target])
-    sys.stdout.write(json.dumps(target))
+def _answer_waiter() -> int:
+    sys.stdout.write(waiter(_given({})))
     return 0
 
 
-def _answer_contains(wanted: str) -> int:
-    return 0 if json.loads(wanted) in json.loads(sys.stdin.read().strip() or "[]") else 1
+def _answer_architecture() -> int:
+    # A function so old that Lambda does not say has the one that all had then.
+    current = _given({})
+    there = current.get("Architectures", ["x86_64"])[0] if current else "arm64"
+    sys.stdout.write(os.environ.get("ARCHITECTURE") or there)
+    return 0
+
+
+def _answer_check() -> int:
+    check(os.environ)
+    return 0
+
+
+def _answer_retries(output: str) -> int:
+    current = _given({})
+    return _wanted(output, sources.retries(os.environ["FUNCTION_NAME"], current), current, sources.RETRIES)
+
+
+def _answer_tick(name: str, output: str) -> int:
+    current = _given({})
+    document = sources.tick(name, os.environ, current)
+    sys.stdout.write(document["ScheduleExpression"])
+    return _wanted(output, document, current, document)
+
+
+def _answer_target(function_arn: str, output: str) -> int:
+    current = _given([])
+    target = sources.target(function_arn, os.environ, current)
+    _write(output, [target])
+    return 0 if target in current else NOT_AS_WANTED
+
+
+def _answer_rule(kind: str, function_arn: str, output: str) -> int:
+    current = _given({})
+    payload = sources.rule(kind, function_arn, os.environ, current)
+    return _wanted(output, payload, current, payload)
+
+
+def _answer_policy(kind: str, output: str, *names: str) -> int:
+    document = sources.thing_policy(kind, *names)
+    return _wanted(output, document, _given({}), document)
+
+
+def _answer_allows(statement: str, source: str) -> int:
+    return 0 if sources.allows(sys.stdin.read().strip(), statement, source) else NOT_AS_WANTED
+
+
+def _given(nothing: Any) -> Any:
+    return json.loads(sys.stdin.read().strip() or "null") or nothing
+
+
+def _wanted(output: str, document: object, current: Mapping[str, Any], compared: Mapping[str, Any]) -> int:
+    _write(output, document)
+    return 0 if {name: current.get(name) for name in compared} == compared else NOT_AS_WANTED
 
 
 def _write(path: str, document: object) -> None:
@@ -182,12 +182,16 @@ def _write(path: str, document: object) -> None:
 
 
 ANSWERS: dict[str, Callable[..., int]] = {
+    "check": _answer_check,
     "configuration": _answer_configuration,
+    "waiter": _answer_waiter,
+    "architecture": _answer_architecture,
+    "retries": _answer_retries,
+    "tick": _answer_tick,
+    "target": _answer_target,
     "rule": _answer_rule,
     "policy": _answer_policy,
     "allows": _answer_allows,
-    "target": _answer_target,
-    "contains": _answer_contains,
 }
 
 
@@ -197,3 +201,6 @@ if __name__ == "__main__":
     except SettingError as error:
         sys.stderr.write(f"deploy: {error}\n")
         sys.exit(2)
+    except AccountError as error:
+        sys.stderr.write(f"deploy: {error}\n")
+        sys.exit(1)

@@ -40,11 +40,13 @@ find_account() {
         PARTITION="$(cut -d: -f2 <<<"${identity##*[[:space:]]}")"
         HAVE_ACCOUNT=yes
         echo "account $ACCOUNT, region $REGION"
-    elif [ "$DRY_RUN" = yes ]; then
+    elif [ "$DRY_RUN" = yes ] && grep -q 'Unable to locate credentials' "$SCRATCH/error"; then
         ACCOUNT=123456789012 PARTITION=aws HAVE_ACCOUNT=no
         echo "no credentials, so this is what would be done in an empty account (shown as $ACCOUNT), region $REGION"
+    elif grep -q 'Unable to locate credentials' "$SCRATCH/error"; then
+        fail "no AWS credentials; run 'aws configure' or set AWS_PROFILE ($(reason))"
     else
-        fail "no usable AWS credentials; run 'aws configure' or set AWS_PROFILE ($(reason))"
+        explain "asking whose credentials these are"
     fi
     # shellcheck disable=SC2034 # the other steps use it
     FUNCTION_ARN="arn:$PARTITION:lambda:$REGION:$ACCOUNT:function:$FUNCTION_NAME"
@@ -55,14 +57,15 @@ reason() {
     tr '\n' ' ' <"$SCRATCH/error" | sed -e 's/^ *//' -e 's/An error occurred (\([A-Za-z]*\)) when calling the [A-Za-z0-9]* operation[^:]*: /\1: /' -e 's/ *$//' | cut -c 1-400
 }
 
-# look WHAT COMMAND… : print what AWS answers; nothing where the thing does not exist.
+# look WHAT COMMAND… : print what AWS answers; nothing where the thing does not exist, and nowhere else. In $(…), give it
+# a statement of its own: inside a test its failure would pass for that nothing.
 look() {
     local what="$1"
     shift
     [ "$HAVE_ACCOUNT" = yes ] || return 0
     if "$@" 2>"$SCRATCH/error"; then return 0; fi
-    # API Gateway and Lambda say NotFound, IoT says Unauthorized for a rule that is not there.
-    if grep -Eq '\((ResourceNotFoundException|NotFoundException|ResourceNotFound|UnauthorizedException)\)' "$SCRATCH/error"; then return 0; fi
+    # Of a rule that is not there, IoT says that access to it was denied; a caller who lacks the right hears another text.
+    if grep -Eq "\((ResourceNotFoundException|NotFoundException)\)|\(UnauthorizedException\).*Access to topic rule" "$SCRATCH/error"; then return 0; fi
     explain "looking at $what"
 }
 
@@ -99,7 +102,7 @@ explain() {
     why="$(reason)"
     case "$why" in
         *AccessDenied* | *Unauthorized* | *"not authorized"*) advice="your credentials lack that permission; docs/deploy.md lists what deploying needs" ;;
-        *ExpiredToken* | *InvalidClientToken* | *UnrecognizedClient*) advice="your credentials are no longer good; sign in again" ;;
+        *ExpiredToken* | *SSO* | *InvalidClientToken* | *UnrecognizedClient*) advice="your credentials are no longer good; sign in again" ;;
         *"cannot be assumed by Lambda"*) advice="ROLE_ARN's trust policy must name lambda.amazonaws.com (docs/deploy.md has it)" ;;
         *"does not have permissions to call CreateNetworkInterface"*) advice="attach AWSLambdaVPCAccessExecutionRole to $ROLE_ARN" ;;
         *"UnreservedConcurrentExecution"*) advice="the account's quota leaves too little; lower CONCURRENCY or unset it" ;;
@@ -109,9 +112,20 @@ explain() {
     fail "failed $1: ${why%.}; $advice"
 }
 
-# plan COMMAND…: what deployment/desired.py works out; it never prints a value of the environment. 2: a setting is wrong.
+# plan COMMAND…: what deployment/desired.py works out; it never prints a value of the environment.
 plan() {
     PYTHONPATH="$HERE" "$PYTHON" -m deployment.desired "$@"
+}
+
+# as_wanted COMMAND…: the same as a question with yes or no; the run ends where that cannot be told.
+as_wanted() {
+    local status=0
+    plan "$@" || status=$?
+    case "$status" in
+        0) return 0 ;;
+        3) return 1 ;;
+        *) exit "$status" ;;
+    esac
 }
 
 # allow STATEMENT PRINCIPAL SOURCE-ARN [OPTION…]: let one source invoke the function, and nobody else through it.
@@ -122,7 +136,7 @@ allow() {
     [ -f "$SCRATCH/policy" ] || look "who may invoke $FUNCTION_NAME" aws lambda get-policy \
         --function-name "$FUNCTION_NAME" --query Policy --output text >"$SCRATCH/policy"
     policy="$(cat "$SCRATCH/policy")"
-    if plan allows "$statement" "$source" <<<"$policy"; then
+    if as_wanted allows "$statement" "$source" <<<"$policy"; then
         same "permission $statement"
         return
     fi

@@ -15,10 +15,8 @@ deploy_rule() {
     local there
     there="$(look "the rule $2" aws iot get-topic-rule --rule-name "$2" --query rule --output json)"
     allow "$2" iot.amazonaws.com "arn:$PARTITION:iot:$REGION:$ACCOUNT:rule/$2" --source-account "$ACCOUNT"
-    if plan rule "$1" "$FUNCTION_ARN" "$SCRATCH/rule.json" <<<"$there"; then
+    if as_wanted rule "$1" "$FUNCTION_ARN" "$SCRATCH/rule.json" <<<"$there"; then
         same "IoT rule $2"
-    elif [ ! -s "$SCRATCH/rule.json" ]; then
-        exit 2 # plan said why
     elif [ -z "$there" ]; then
         change "create the IoT rule $2" aws iot create-topic-rule --rule-name "$2" --topic-rule-payload "file://$SCRATCH/rule.json"
     else
@@ -29,7 +27,7 @@ deploy_rule() {
 deploy_thing_policy() {
     local there
     there="$(look "the IoT policy $2" aws iot get-policy --policy-name "$2" --query policyDocument --output text)"
-    if plan policy "$1" "$SCRATCH/thing.json" "$PARTITION" "$REGION" "$ACCOUNT" "$3" <<<"$there"; then
+    if as_wanted policy "$1" "$SCRATCH/thing.json" "$PARTITION" "$REGION" "$ACCOUNT" "$3" <<<"$there"; then
         same "IoT policy $2"
     elif [ -z "$there" ]; then
         change "create the IoT policy $2" aws iot create-policy --policy-name "$2" --policy-document "file://$SCRATCH/thing.json"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from deployment import costs
-from deployment.desired import CREDENTIALS, OURS
 from deployment.package import ROOT
+from deployment.variables import CREDENTIALS, OURS
 
 DOCUMENT = ROOT / "docs" / "deploy.md"
 API, *_ = costs.TRIGGERS

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from deployment.desired import rule, thing_policy
+from deployment.sources import rule, thing_policy
 from tests.deployment.template import as_list, of_type
 
 
 @pytest.mark.parametrize("kind", ["device", "gateway"])
 def test_stack_and_script_install_the_same_iot_rule(kind: str, resources: dict[str, Any]) -> None:
     payload = of_type(resources, "AWS::IoT::TopicRule")[f"{kind.title()}Rule"]["TopicRulePayload"]
-    scripted = rule(kind, "arn", {})
+    scripted = rule(kind, "arn", {}, {})
     assert " ".join(payload["Sql"].split()) == scripted["sql"]
     assert payload["AwsIotSqlVersion"] == scripted["awsIotSqlVersion"] == "2016-03-23"
     assert "Sqs" in payload["ErrorAction"]
@@ -41,7 +41,7 @@ def test_stack_and_script_install_the_same_policy_for_things(kind: str, resource
 def test_a_rule_takes_named_columns_and_adds_names_that_no_payload_field_has() -> None:
     """AWS does not say which of two equal names wins, so nothing that identifies may share a name with the payload."""
     for kind, levels in (("device", 4), ("gateway", 3)):
-        sql = rule(kind, "arn", {})["sql"]
+        sql = rule(kind, "arn", {}, {})["sql"]
         select, topic = re.fullmatch(r"SELECT (.+) FROM '(.+)'", sql).groups()  # type: ignore[union-attr]
         columns = [column.split(" AS ")[-1].strip() for column in select.split(",")]
         assert "*" not in select

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from deployment import desired
+from deployment import variables
 from deployment.package import ROOT
 from tests.deployment.template import as_list, of_type, statements
 
@@ -148,7 +148,7 @@ def test_every_log_group_forgets(resources: dict[str, Any]) -> None:
 
 def test_every_variable_of_deploy_sh_can_be_given_to_the_stack(written: dict[str, Any]) -> None:
     given = set(written["Globals"]["Function"]["Environment"]["Variables"])
-    assert given == {*desired.OURS, *desired.CREDENTIALS}
+    assert given == {*variables.OURS, *variables.CREDENTIALS}
 
 
 def test_the_password_is_never_shown(written: dict[str, Any]) -> None:
