@@ -27,7 +27,7 @@ What it reads from the environment (a variable that is not set leaves the functi
   DB_SECRET_ARN, or DB_USER and one of DB_IAM_AUTH=true, DB_PASSWORD
   HEARTBEAT_NEW_DEVICES, HEARTBEAT_DEVICE_CLAIM, HEARTBEAT_SITE_CLAIM
   SUBNET_IDS, SECURITY_GROUP_IDS      comma-separated: the function joins this VPC
-  MEMORY (128), TIMEOUT (25), ARCHITECTURE (arm64), CONCURRENCY, DEAD_LETTER_ARN
+  MEMORY (128), TIMEOUT (30), ARCHITECTURE (arm64), CONCURRENCY, DEAD_LETTER_ARN
   SCHEDULE_INPUT                      a file: the tick sends this event instead of a bare tick (/dev/null: a bare tick again)
   IOT_ERROR_QUEUE_URL, IOT_ERROR_ROLE_ARN   where the IoT rules put what they could not deliver
   PACKAGE                             a zip that is already built

@@ -42,7 +42,7 @@ def cold_start(batch: dict[str, Any]) -> dict[str, float] | None:
         "LAMBDA_TASK_ROOT": str(ROOT),
         "AWS_LAMBDA_FUNCTION_NAME": "bench",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": "25",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": "30",
         "DB_SSLMODE": "disable",  # the database is behind a unix socket
     }
     command = [

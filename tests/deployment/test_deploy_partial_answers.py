@@ -34,7 +34,7 @@ def deployed(**differs: Any) -> dict[str, Any]:
         "Runtime": "python3.13",
         "Handler": "lambda_function.lambda_handler",
         "MemorySize": 128,
-        "Timeout": 25,
+        "Timeout": 30,
         "CodeSha256": base64.b64encode(hashlib.sha256(b"zip").digest()).decode(),
         "Architectures": ["arm64"],
         "State": "Active",

@@ -51,7 +51,7 @@ class TestAllTriggers:
         configuration = function["Configuration"]
         assert configuration["Runtime"] == "python3.13"
         assert configuration["Handler"] == "lambda_function.lambda_handler"
-        assert (configuration["MemorySize"], configuration["Timeout"]) == (128, 25)
+        assert (configuration["MemorySize"], configuration["Timeout"]) == (128, 30)
         assert configuration["Architectures"] == [ARCHITECTURE]
         assert configuration["DeadLetterConfig"] == {"TargetArn": QUEUE}
         assert configuration["Environment"]["Variables"] == fleet_database.environment | {

@@ -91,7 +91,7 @@ def runtime(
         "LAMBDA_TASK_ROOT": str(task),
         "AWS_LAMBDA_FUNCTION_NAME": "under-test",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(MEMORY_MB),
-        "AWS_LAMBDA_FUNCTION_TIMEOUT": "25",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": "30",
         "AWS_REGION": "eu-central-1",
         "DB_SSLMODE": "disable",  # the database of the tests is behind a unix socket
     }

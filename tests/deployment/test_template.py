@@ -34,10 +34,26 @@ def test_every_queue_redrives_or_is_where_things_end(resources: dict[str, Any]) 
     assert subscription["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
 
 
-def test_a_message_is_hidden_for_six_times_the_longest_timeout(written: dict[str, Any]) -> None:
-    """Lambda Developer Guide, "Using Lambda with Amazon SQS"."""
-    longest = written["Parameters"]["Timeout"]["MaxValue"]
-    assert written["Resources"]["HeartbeatQueue"]["Properties"]["VisibilityTimeout"] >= 6 * longest
+def test_a_message_is_hidden_for_six_times_the_timeout_and_comes_back_for_half_an_hour(
+    written: dict[str, Any], resources: dict[str, Any]
+) -> None:
+    """Lambda Developer Guide, "Using Lambda with Amazon SQS", which asks for five receipts at least too."""
+    timeouts = written["Mappings"]["Timeout"]
+    assert list(timeouts) == [str(timeout) for timeout in written["Parameters"]["Timeout"]["AllowedValues"]]
+    window = resources["QueueSource"]["Properties"]["MaximumBatchingWindowInSeconds"]
+    for timeout, row in timeouts.items():
+        assert row["Hidden"] >= 6 * int(timeout) + window
+        assert row["Hidden"] * row["Receipts"] >= 30 * 60
+        assert row["Receipts"] >= 5
+    queue = resources["HeartbeatQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] == {"Fn::FindInMap": ["Timeout", {"Ref": "Timeout"}, "Hidden"]}
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == {"Fn::FindInMap": ["Timeout", {"Ref": "Timeout"}, "Receipts"]}
+
+
+def test_stack_and_script_have_the_missions_timeout_and_memory(written: dict[str, Any]) -> None:
+    parameters = written["Parameters"]
+    assert (parameters["Timeout"]["Default"], parameters["MemorySize"]["Default"]) == (30, 128)
+    assert variables.DEFAULTS == {"TIMEOUT": 30, "MEMORY": 128}
 
 
 def test_the_queues_never_use_more_than_is_reserved(written: dict[str, Any], resources: dict[str, Any]) -> None:
