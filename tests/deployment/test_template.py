@@ -139,6 +139,8 @@ def test_every_way_to_lose_heartbeats_has_an_alarm(resources: dict[str, Any]) ->
         "rejected", "updated", "outdated", "stale_devices", "fleet_devices",
     }  # fmt: skip
     assert alarms["SilenceAlarm"]["TreatMissingData"] == "breaching", "no data is what it waits for"
+    assert alarms["StaleShareAlarm"]["TreatMissingData"] == "missing", "no sweep is not a fleet that is well"
+    assert alarms["StaleShareAlarm"]["InsufficientDataActions"] == alarms["StaleShareAlarm"]["AlarmActions"]
     assert all(alarm["AlarmDescription"] for alarm in alarms.values())
 
 
