@@ -1,7 +1,7 @@
 """What a fleet costs a month, by trigger: `python -m deployment.costs` prints the tables of docs/deploy.md.
 
-Prices are the list prices of US East (N. Virginia) in US dollars, without free tiers, discounts, the database, NAT
-gateways and data transfer. Durations are assumptions; docs/performance.md has the measurements to put in their place.
+Prices are list prices in US dollars, without free tiers, discounts, cold starts, the database, NAT gateways and data
+transfer. Durations are assumed; a test holds them against the measurements behind docs/performance.md.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ from dataclasses import dataclass
 
 HEARTBEATS_A_MONTH = 730 * 60  # of one device, at one a minute
 FLEETS = (10_000, 100_000, 1_000_000)
-SHARDS = {10_000: 1, 100_000: 3, 1_000_000: 20}  # the Fleet mapping of template.yaml
+SHARDS = {10_000: 1, 100_000: 3, 1_000_000: 20}  # the Fleet mapping of template.yaml, as are the next
+STREAM_READERS = {10_000: 2, 100_000: 6, 1_000_000: 20}  # Shards times PerShard
+QUEUE_READERS = {10_000: 5, 100_000: 10, 1_000_000: 30}
+STREAM_WINDOW_S, QUEUE_WINDOW_S, LARGEST_BATCH = 1, 2, 1_000  # of its event source mappings
 MILLION = 1_000_000
 
+PRICED = "US East (N. Virginia), May 2025"
 PRICES = {
     "Lambda, a million requests": 0.20,
     "Lambda on arm64, a GB-second": 0.0000133334,
-    "CloudWatch Logs, a GB taken in": 0.50,
+    "CloudWatch Logs of Lambda, a GB taken in (first 10 TB)": 0.50,
+    "CloudWatch Logs of Lambda, a GB taken in (next 20 TB)": 0.25,
+    "CloudWatch Logs of Lambda, a GB taken in (20 TB after these)": 0.10,
+    "CloudWatch Logs of Lambda, a GB taken in (over 50 TB)": 0.05,
     "HTTP API, a million requests (first 300 million)": 1.00,
     "HTTP API, a million requests (over 300 million)": 0.90,
     "IoT Core, a million minutes of connection": 0.08,
@@ -35,12 +42,16 @@ PRICES = {
 MEMORY_GB = 0.125
 HEARTBEAT_BYTES = 130
 IOT_METER_BYTES = 5120  # messages, rules and actions are counted in steps of 5 KB
-LOG_LINE_GB = 700 / 1e9  # one embedded metric record an invocation
+LOG_GB = (700 + 270) / 1e9  # of an invocation: one embedded metric record, and Lambda's START, END and REPORT
 
 
-def milliseconds(batch: int) -> float:
-    """The billed time of an invocation with a batch of that many heartbeats, at 128 MB: assumed, and rather long."""
-    return 15 + 0.15 * batch
+def milliseconds(heartbeats: int) -> float:
+    """The billed time of an invocation with a batch of that many heartbeats, at 128 MB.
+
+    Assumed, and rather long: about twice what the measured processor time becomes on the share of a vCPU that goes with
+    128 MB, 128 / 1,769 ("Configure Lambda function memory", Lambda Developer Guide).
+    """
+    return 15 + 0.15 * heartbeats
 
 
 @dataclass(frozen=True)
@@ -49,19 +60,18 @@ class Trigger:
 
     name: str
     sent_together: int
-    invoked_with: int
     carried_by: str
 
 
 TRIGGERS = (
-    Trigger("HTTP API, each device", 1, 1, "http"),
-    Trigger("HTTP API, gateways of 100", 100, 100, "http"),
-    Trigger("IoT rule, each device", 1, 1, "iot"),
-    Trigger("IoT Basic Ingest, each device", 1, 1, "basic-ingest"),
-    Trigger("IoT Basic Ingest, gateways of 100", 100, 100, "basic-ingest"),
-    Trigger("SNS, each device", 1, 1, "sns"),
-    Trigger("SQS, each device", 1, 100, "sqs"),
-    Trigger("Kinesis, each device", 1, 500, "kinesis"),
+    Trigger("HTTP API, each device", 1, "http"),
+    Trigger("HTTP API, gateways of 100", 100, "http"),
+    Trigger("IoT rule, each device", 1, "iot"),
+    Trigger("IoT Basic Ingest, each device", 1, "basic-ingest"),
+    Trigger("IoT Basic Ingest, gateways of 100", 100, "basic-ingest"),
+    Trigger("SNS, each device", 1, "sns"),
+    Trigger("SQS, each device", 1, "sqs"),
+    Trigger("Kinesis, each device", 1, "kinesis"),
 )
 
 
@@ -105,14 +115,27 @@ def carriage(trigger: Trigger, devices: int) -> float:
     return shard_hours + messages / MILLION * of["Kinesis provisioned, a million PUT payload units"]
 
 
+def batch(trigger: Trigger, devices: int) -> int:
+    """How many heartbeats an invocation gets: those sent together, or what each reader finds in its batching window."""
+    a_second = devices / 60
+    if trigger.carried_by == "sqs":
+        return min(round(a_second * QUEUE_WINDOW_S / QUEUE_READERS[devices]), LARGEST_BATCH)
+    if trigger.carried_by == "kinesis":
+        return min(round(a_second * STREAM_WINDOW_S / STREAM_READERS[devices]), LARGEST_BATCH)
+    return trigger.sent_together
+
+
 def function(trigger: Trigger, devices: int) -> float:
     """What the function and its log cost a month."""
-    invocations = devices * HEARTBEATS_A_MONTH / trigger.invoked_with
-    seconds = invocations * milliseconds(trigger.invoked_with) / 1000
+    together = batch(trigger, devices)
+    invocations = devices * HEARTBEATS_A_MONTH / together
+    seconds = invocations * milliseconds(together) / 1000
+    log = [PRICES[f"CloudWatch Logs of Lambda, a GB taken in ({part})"]
+           for part in ("first 10 TB", "next 20 TB", "20 TB after these", "over 50 TB")]  # fmt: skip
     return (
         invocations / MILLION * PRICES["Lambda, a million requests"]
         + seconds * MEMORY_GB * PRICES["Lambda on arm64, a GB-second"]
-        + invocations * LOG_LINE_GB * PRICES["CloudWatch Logs, a GB taken in"]
+        + tiered(invocations * LOG_GB, *zip((10e3, 20e3, 20e3, float("inf")), log, strict=True))
     )
 
 
@@ -139,7 +162,7 @@ def table() -> str:
 
 def prices() -> str:
     """The unit prices behind the table."""
-    lines = ["| what | US dollars |", "|---|---|"]
+    lines = [f"| {PRICED} | US dollars |", "|---|---|"]
     return "\n".join(
         lines + [f"| {what} | {price:.10f}".rstrip("0").rstrip(".") + " |" for what, price in PRICES.items()]
     )
