@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hvac_heartbeat.aws.handler import lambda_handler
 from hvac_heartbeat.errors import StoreUnavailable
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import psycopg
+
+T = TypeVar("T")
+_MEANWHILE = "meanwhile"
 
 
 class Context:
@@ -61,9 +64,9 @@ def check(told: Delivery, connection: psycopg.Connection, *devices: str) -> None
     assert told.acknowledged == set(devices) or told.failure is not None
 
 
-def meanwhile(work: Callable[[], Delivery]) -> Future[Delivery]:
-    """Run an invocation in a thread of its own."""
-    future: Future[Delivery] = Future()
+def meanwhile(work: Callable[[], T]) -> Future[T]:
+    """Do something in a thread of its own, such as an invocation."""
+    future: Future[T] = Future()
 
     def run() -> None:
         try:
@@ -71,8 +74,15 @@ def meanwhile(work: Callable[[], Delivery]) -> Future[Delivery]:
         except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
             future.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=run, name=_MEANWHILE, daemon=True).start()
     return future
+
+
+def settle() -> None:
+    """Wait for what a test that has failed left running, so that the next one is not disturbed by it."""
+    for thread in threading.enumerate():
+        if thread.name == _MEANWHILE:
+            thread.join(30)
 
 
 def wait_until(happened: Callable[[], object], seconds: float = 10.0) -> None:

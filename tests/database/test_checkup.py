@@ -226,8 +226,7 @@ def test_the_certificate_is_looked_at(  # noqa: PLR0913, PLR0917 - fixtures and 
 
     root = tmp_path / "root.pem"
     root.write_bytes(authority.root.public_bytes(serialization.Encoding.PEM))
-    with psycopg.connect(encrypted.url(), autocommit=True) as admin:
-        present(admin, encrypted, authority, name, days=days)
+    present(encrypted, authority, name, days=days)
     settings = Settings(
         host="localhost",
         port=encrypted.port,

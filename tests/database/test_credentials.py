@@ -23,6 +23,7 @@ from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.credentials import CredentialsUnavailable, credentials
 from tests.conftest import MISSION_SCHEMA
 from tests.database.invocation import check, deliver
+from tests.database.servers import reload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +43,8 @@ def guarded() -> Iterator[PostgresServer]:
             admin.execute(MISSION_SCHEMA)
             admin.execute("CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN")
             admin.execute(WRITER)
-            (server.data / "pg_hba.conf").write_text(PASSWORDS_ASKED)
-            admin.execute("SELECT pg_reload_conf()")
+        (server.data / "pg_hba.conf").write_text(PASSWORDS_ASKED)
+        reload(server)
         yield server
 
 

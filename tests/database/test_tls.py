@@ -23,6 +23,7 @@ from hvac_heartbeat.store.roots import BUNDLE, roots_for
 from tests.conftest import MISSION_SCHEMA
 from tests.database.debian import bindir_with_tls
 from tests.database.invocation import check, deliver
+from tests.database.servers import reload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,8 +102,8 @@ def encrypted(authority: Authority) -> Iterator[PostgresServer]:
             admin.execute(MISSION_SCHEMA)
             authority.issue("localhost", server.data)
             admin.execute("ALTER SYSTEM SET ssl = on")
-            (server.data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
-            admin.execute("SELECT pg_reload_conf()")
+        (server.data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
+        reload(server)
         yield server
 
 
@@ -129,14 +130,13 @@ def admin(
     with psycopg.connect(encrypted.url(), autocommit=True) as admin:
         admin.execute("TRUNCATE device_state")
         yield admin
-        authority.issue("localhost", encrypted.data)
-        admin.execute("SELECT pg_reload_conf(), pg_sleep(0.1)")
+        present(encrypted, authority, "localhost", days=30)
     handler.reset()
 
 
-def present(admin: psycopg.Connection, server: PostgresServer, authority: Authority, name: str, *, days: int) -> None:
+def present(server: PostgresServer, authority: Authority, name: str, *, days: int) -> None:
     authority.issue(name, server.data, days=days)
-    admin.execute("SELECT pg_reload_conf(), pg_sleep(0.2)")
+    reload(server)
 
 
 def test_a_verified_server_is_written_to_and_the_line_is_encrypted(admin: psycopg.Connection) -> None:
@@ -160,19 +160,19 @@ def refused(admin: psycopg.Connection) -> str:
 def test_a_certificate_for_another_name_is_refused(
     admin: psycopg.Connection, encrypted: PostgresServer, authority: Authority
 ) -> None:
-    present(admin, encrypted, authority, "another.example", days=30)
+    present(encrypted, authority, "another.example", days=30)
     assert "certificate is for another name than DB_HOST" in refused(admin)
 
 
 def test_a_certificate_that_has_expired_is_refused(
     admin: psycopg.Connection, encrypted: PostgresServer, authority: Authority
 ) -> None:
-    present(admin, encrypted, authority, "localhost", days=-1)
+    present(encrypted, authority, "localhost", days=-1)
     assert "has expired or is signed by none of the known roots" in refused(admin)
 
 
 def test_a_certificate_of_a_foreign_ca_is_refused(admin: psycopg.Connection, encrypted: PostgresServer) -> None:
-    present(admin, encrypted, Authority.new(), "localhost", days=30)
+    present(encrypted, Authority.new(), "localhost", days=30)
     assert "has expired or is signed by none of the known roots" in refused(admin)
 
 
@@ -188,12 +188,12 @@ def test_a_file_of_roots_that_is_not_there_is_named(admin: psycopg.Connection, m
 
 def test_a_server_without_tls_is_refused_inside_lambda(admin: psycopg.Connection, encrypted: PostgresServer) -> None:
     admin.execute("ALTER SYSTEM SET ssl = off")
-    admin.execute("SELECT pg_reload_conf(), pg_sleep(0.2)")
+    reload(encrypted)
     try:
         assert "does not speak TLS" in refused(admin)
     finally:
         admin.execute("ALTER SYSTEM SET ssl = on")
-        admin.execute("SELECT pg_reload_conf(), pg_sleep(0.2)")
+        reload(encrypted)
 
 
 def test_every_shipped_root_is_valid_for_another_year() -> None:

@@ -1,0 +1,62 @@
+"""A server that may be killed, with the function's container warm on it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest.mock import Mock
+
+import psycopg
+import pytest
+
+from hvac_heartbeat.aws import handler
+from hvac_heartbeat.local.postgres import PostgresServer
+from hvac_heartbeat.store import database
+from hvac_heartbeat.store.connection import connect
+from tests.conftest import MISSION_SCHEMA
+from tests.database.invocation import deliver, settle
+from tests.database.servers import LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def fragile() -> Iterator[PostgresServer]:
+    """A server of the module's own, to be killed; the function is its role `writer`."""
+    bindir = os.environ.get("TEST_POSTGRES_BINDIR")
+    with PostgresServer(Path(bindir) if bindir else None, settings=LIMITS, tcp=True) as server:
+        with psycopg.connect(server.url(), autocommit=True) as admin:
+            admin.execute(MISSION_SCHEMA)
+            admin.execute("CREATE ROLE writer LOGIN; GRANT SELECT, INSERT, UPDATE ON device_state TO writer")
+        yield server
+
+
+@pytest.fixture
+def admin(fragile: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
+    """The superuser's connection to the fragile server, on an empty table, with the function's container warm."""
+    for name in list(os.environ):
+        if name.startswith(("DB_", "HEARTBEAT_", "AWS_LAMBDA_", "PG")):
+            monkeypatch.delenv(name)
+    variables = fragile.environment(user="writer") | {
+        "DB_HOST": "127.0.0.1",
+        "DB_PASSWORD": "not asked for",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    handler.reset()
+    with psycopg.connect(fragile.url(), autocommit=True) as admin:
+        admin.execute("TRUNCATE device_state")
+        assert deliver("warm").acknowledged == {"warm"}
+        yield admin
+        settle()
+    handler.reset()
+
+
+@pytest.fixture
+def logins(admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """What the function connects with, once its container is warm: its calls can be counted."""
+    counted = Mock(wraps=connect)
+    monkeypatch.setattr(database, "connect", counted)
+    return counted

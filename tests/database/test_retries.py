@@ -1,0 +1,93 @@
+"""What the database refuses today and may take in a moment is tried again, and reported when it stays so."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from hvac_heartbeat.aws import handler
+from tests.database.invocation import check, deliver, meanwhile, wait_until
+from tests.database.servers import await_lock, no_connection_left, sessions_with
+
+if TYPE_CHECKING:
+    from unittest.mock import Mock
+
+    from hvac_heartbeat.local.postgres import PostgresServer
+
+# With the longest pauses an attempt begins 0.75 s after the first one at the latest, and the next would 1.55 s after.
+PATIENCE_S = 1.75  # of which 0.5 s are kept back for the answer
+
+
+@pytest.fixture
+def _longest_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without chance: an attempt that begins a moment before the time is up finds out nothing but that."""
+    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
+
+
+def test_a_primary_that_turns_read_only_is_asked_for_again_until_there_is_one(
+    admin: psycopg.Connection, logins: Mock
+) -> None:
+    """Each attempt takes a new connection, and so a new look at where the server's name leads."""
+    with sessions_with(admin, "default_transaction_read_only", "on"):
+        delivery = meanwhile(lambda: deliver("a", "b"))
+        wait_until(lambda: logins.call_count > 1)
+    told = delivery.result(20)
+    assert told.acknowledged == {"a", "b"}
+    check(told, admin, "a", "b")
+
+
+@pytest.mark.usefixtures("_longest_pauses")
+def test_a_primary_that_stays_read_only_is_reported(admin: psycopg.Connection) -> None:
+    with sessions_with(admin, "default_transaction_read_only", "on"):
+        told = deliver("a", seconds=PATIENCE_S)
+    assert told.failure is not None
+    assert told.failure.sqlstate == "25006"
+    check(told, admin, "a")
+
+
+def test_exhausted_connections_are_waited_for(admin: psycopg.Connection, fragile: PostgresServer, logins: Mock) -> None:
+    handler.reset()
+    with no_connection_left(fragile):
+        delivery = meanwhile(lambda: deliver("a"))
+        wait_until(lambda: logins.call_count > 1)
+        assert not delivery.done()
+    told = delivery.result(20)
+    assert told.acknowledged == {"a"}
+    check(told, admin, "a")
+
+
+@pytest.mark.usefixtures("_longest_pauses")
+def test_connections_that_stay_exhausted_are_reported(admin: psycopg.Connection, fragile: PostgresServer) -> None:
+    handler.reset()
+    with no_connection_left(fragile):
+        told = deliver("a", seconds=PATIENCE_S)
+    assert told.failure is not None
+    assert told.failure.sqlstate == "53300"
+    check(told, admin, "a")
+
+
+def test_a_deadlock_is_tried_again(admin: psycopg.Connection, fragile: PostgresServer) -> None:
+    """A program that writes in another order: PostgreSQL ends whoever closes the circle, and that is the function."""
+    devices = ("a", "b", "c")
+    deliver(*devices)
+    with psycopg.connect(fragile.url()) as other, psycopg.connect(fragile.url()) as third:
+        other.execute("SET deadlock_timeout = '1min'")
+        other.execute("UPDATE device_state SET site_id = 'x' WHERE device_id = 'c'")
+        third.execute("UPDATE device_state SET site_id = 'x' WHERE device_id = 'b'")
+        delivery = meanwhile(lambda: deliver(*devices))
+        await_lock(admin)  # it has a, and wants b
+        update = meanwhile(lambda: other.execute("UPDATE device_state SET site_id = 'x' WHERE device_id = 'a'"))
+        wait_until(lambda: waits(admin, other))
+        third.rollback()
+        update.result(20)
+    told = delivery.result(20)
+    assert told.acknowledged == set(devices)
+    check(told, admin, *devices)
+
+
+def waits(admin: psycopg.Connection, other: psycopg.Connection) -> bool:
+    found = admin.execute("SELECT pg_blocking_pids(%s) <> '{}'", [other.info.backend_pid]).fetchone()
+    return bool(found and found[0])
