@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
     from hvac_heartbeat.local.postgres import PostgresServer
 
+# Every row takes the backend down, as a bug in an extension would, and with it every connection to the server.
+DEADLY = """
+CREATE FUNCTION crash() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    COPY (SELECT) TO PROGRAM 'echo once >>crashes; kill -KILL $PPID';
+    RETURN new;
+END $$;
+CREATE TRIGGER crash BEFORE INSERT ON device_state FOR EACH ROW EXECUTE FUNCTION crash();
+"""
+
 
 def test_a_connection_terminated_between_invocations_is_replaced(admin: psycopg.Connection) -> None:
     disconnect(admin)
@@ -53,6 +63,24 @@ def test_a_backend_killed_in_the_middle_of_a_batch_is_survived(
     with psycopg.connect(fragile.url()) as after:
         check(told, after, "a", "b")
         assert told.acknowledged == {"a", "b"}
+
+
+def test_a_batch_that_takes_the_server_down_is_sent_twice_at_most(
+    admin: psycopg.Connection, fragile: PostgresServer
+) -> None:
+    """Sent for as long as there is time, it would keep the database from everybody else."""
+    admin.execute(DEADLY)
+    try:
+        told = deliver("a", "b", seconds=10)
+    finally:
+        fragile.kill()  # it may be recovering
+        fragile.start()
+        with psycopg.connect(fragile.url()) as after:
+            after.execute("DROP FUNCTION crash CASCADE")
+    assert told.failure is not None
+    assert len((fragile.data / "crashes").read_text().splitlines()) <= 2
+    with psycopg.connect(fragile.url()) as after:
+        check(told, after, "a", "b")
 
 
 def test_a_server_killed_in_the_middle_of_a_batch_and_started_again(
