@@ -91,3 +91,18 @@ def test_a_deadlock_is_tried_again(admin: psycopg.Connection, fragile: PostgresS
 def waits(admin: psycopg.Connection, other: psycopg.Connection) -> bool:
     found = admin.execute("SELECT pg_blocking_pids(%s) <> '{}'", [other.info.backend_pid]).fetchone()
     return bool(found and found[0])
+
+
+def test_a_write_that_could_not_be_ordered_among_others_is_tried_again(
+    admin: psycopg.Connection, fragile: PostgresServer
+) -> None:
+    """A database whose default is REPEATABLE READ: the row has changed since the statement began."""
+    with sessions_with(admin, "default_transaction_isolation", "repeatable read"):
+        with psycopg.connect(fragile.url()) as other:
+            other.execute("UPDATE device_state SET site_id = 'x', status = 'error' WHERE device_id = 'warm'")
+            delivery = meanwhile(lambda: deliver("warm"))
+            await_lock(admin)
+        told = delivery.result(20)
+    assert told.acknowledged == {"warm"}
+    row = admin.execute("SELECT site_id, status FROM device_state").fetchone()
+    assert row == ("site", "error"), "both writes are in the row, the function's on top"
