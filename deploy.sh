@@ -16,13 +16,13 @@ usage() {
 usage: ./deploy.sh [--dry-run] [--schedule] [--api] [--iot]
 
   --dry-run   look, and say what would be done; change nothing
-  --schedule  tick the function every minute through EventBridge (SCHEDULE="rate(1 minute)")
-  --api       let devices POST to https://….execute-api.REGION.amazonaws.com/prod/heartbeat, signed with IAM
-              (API_AUTH=jwt with JWT_ISSUER and JWT_AUDIENCE: with a token instead)
+  --schedule  tick the function through EventBridge, SCHEDULE ("rate(1 minute)")
+  --api       let devices POST to https://….execute-api.REGION.amazonaws.com/prod/heartbeat, API_AUTH (iam): signed with IAM;
+              jwt with JWT_ISSUER and JWT_AUDIENCE: with a token
   --iot       let devices publish to hvac/SITE/DEVICE/heartbeat and gateways to hvac/SITE/heartbeats over AWS IoT Core
 
-What it reads from the environment (a variable that is not set leaves the function's own setting alone):
-  FUNCTION_NAME, REGION, ROLE_ARN
+What it reads from the environment (a variable that is not set leaves alone what is there; in brackets what is new gets):
+  FUNCTION_NAME, ROLE_ARN, REGION (else AWS_REGION, AWS_DEFAULT_REGION)
   DB_HOST, DB_PORT, DB_NAME, DB_SSLMODE, DB_SSLROOTCERT (a path in the package) and either
   DB_SECRET_ARN, or DB_USER and one of DB_IAM_AUTH=true, DB_PASSWORD
   HEARTBEAT_NEW_DEVICES, HEARTBEAT_DEVICE_CLAIM, HEARTBEAT_SITE_CLAIM
@@ -31,6 +31,7 @@ What it reads from the environment (a variable that is not set leaves the functi
   SCHEDULE_INPUT                      a file: the tick sends this event instead of a bare tick (/dev/null: a bare tick again)
   IOT_ERROR_QUEUE_URL, IOT_ERROR_ROLE_ARN   where the IoT rules put what they could not deliver
   PACKAGE                             a zip that is already built
+  PYTHON                              the Python, 3.11 or newer, to build and compare with (.venv's, else python3)
 Exit codes: 0 done; 1 something was refused or failed; 2 the call or the settings are wrong.
 docs/deploy.md goes from an empty account to a first heartbeat.
 TEXT

@@ -68,8 +68,8 @@ def configuration(wanted: Mapping[str, str], current: Mapping[str, Any]) -> dict
     }
     if wanted.get("SUBNET_IDS"):
         document["VpcConfig"] = {
-            "SubnetIds": sorted(wanted["SUBNET_IDS"].split(",")),
-            "SecurityGroupIds": sorted(wanted["SECURITY_GROUP_IDS"].split(",")),
+            "SubnetIds": sorted(wanted["SUBNET_IDS"].replace(" ", "").split(",")),
+            "SecurityGroupIds": sorted(wanted["SECURITY_GROUP_IDS"].replace(" ", "").split(",")),
         }
     if wanted.get("DEAD_LETTER_ARN"):
         document["DeadLetterConfig"] = {"TargetArn": wanted["DEAD_LETTER_ARN"]}

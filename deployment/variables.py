@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # As in the mission ("128MB is sufficient for most use cases", "default: 30 seconds").
 DEFAULTS = {"MEMORY": 128, "TIMEOUT": 30}
+LIMITS = {"MEMORY": (128, 10_240), "TIMEOUT": (1, 900), "CONCURRENCY": (0, 1_000_000)}
 OURS = (
     "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_SSLMODE", "DB_SSLROOTCERT",
     "HEARTBEAT_NEW_DEVICES", "HEARTBEAT_DEVICE_CLAIM", "HEARTBEAT_SITE_CLAIM",
@@ -25,9 +26,9 @@ class SettingError(Exception):
 
 def check(wanted: Mapping[str, str]) -> None:
     """Look at every variable that needs no account; raises SettingError for the first that cannot be used."""
-    for name, least in (("MEMORY", 128), ("TIMEOUT", 1), ("CONCURRENCY", 0)):
-        if wanted.get(name) and not (wanted[name].isdecimal() and int(wanted[name]) >= least):
-            raise SettingError(f"{name} is to be a whole number from {least}, not {wanted[name]!r}")
+    for name, (least, most) in LIMITS.items():
+        if wanted.get(name) and not (wanted[name].isdecimal() and least <= int(wanted[name]) <= most):
+            raise SettingError(f"{name} is to be a whole number from {least} to {most:,}, not {wanted[name]!r}")
     credentials(wanted)
     for one, other in (("SUBNET_IDS", "SECURITY_GROUP_IDS"), ("IOT_ERROR_QUEUE_URL", "IOT_ERROR_ROLE_ARN")):
         if bool(wanted.get(one)) != bool(wanted.get(other)):

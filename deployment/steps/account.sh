@@ -153,8 +153,8 @@ finish() {
     if [ "$CHANGES" = 0 ]; then
         echo "nothing to change"
     elif [ "$DRY_RUN" = yes ]; then
-        echo "$CHANGES changes to make; run it without --dry-run"
+        echo "changes to make: $CHANGES; run it without --dry-run"
     else
-        echo "$CHANGES changes made"
+        echo "changes made: $CHANGES"
     fi
 }
