@@ -9,10 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hvac_heartbeat.heartbeat import Heartbeat, merge
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
+from tests.database.invocation import wait_until
+from tests.database.servers import backends
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,11 +27,14 @@ BATCH = 500
 FLEET = 700  # so that any two batches overlap
 
 
-def _write_for_a_while(writer: int) -> tuple[int, dict[str, Heartbeat]]:
-    """Return how many batches were written, and the newest heartbeat of each device among them."""
+def _write_for_a_while(writer: int, *, sifts: bool) -> tuple[int, dict[str, Heartbeat]]:
+    """Return how many batches were written, and the newest heartbeat of each device among them.
+
+    A writer that `sifts` sends the statement that looks at a batch before it writes it.
+    """
     chance = random.Random(writer)  # noqa: S311 - a shuffle, not a secret
     database = Database(Settings.from_environment(os.environ))
-    store = DeviceState(database)
+    store = DeviceState(database, new_devices=not sifts)
     newest: dict[str, Heartbeat] = {}
     batches, ends = 0, time.monotonic() + SECONDS
     base = datetime.now(UTC) - timedelta(days=1)
@@ -36,7 +43,7 @@ def _write_for_a_while(writer: int) -> tuple[int, dict[str, Heartbeat]]:
             arrived = base + timedelta(seconds=chance.uniform(0, 3600))
             batch = [
                 Heartbeat(f"d{device}", f"s{writer}", queue_depth=batches, received_at=arrived)
-                for device in chance.sample(range(FLEET), BATCH)
+                for device in chance.sample(range(1, FLEET + 1), BATCH)
             ]
             written = store.write(merge(batch), time.monotonic() + 30)
             assert not written.rejected
@@ -51,12 +58,20 @@ def _write_for_a_while(writer: int) -> tuple[int, dict[str, Heartbeat]]:
     return batches, newest
 
 
+@pytest.mark.parametrize("sifting", [0, WRITERS // 2], ids=["all plain", "half of them sifting"])
 def test_eight_writers_of_overlapping_batches_never_deadlock_and_leave_the_newest(
-    environment: dict[str, str], connection: psycopg.Connection
+    environment: dict[str, str], connection: psycopg.Connection, sifting: int
 ) -> None:
-    """Batches in random order of devices; the order in which rows are locked is `merge`'s."""
+    """Batches in random order of devices; the order in which rows are locked is `merge`'s, for either statement."""
+    if sifting:  # for whom a device without a row would be a new one
+        connection.execute(
+            "INSERT INTO device_state (device_id, site_id, last_seen_ts)"
+            " SELECT 'd' || n, 'before', now() - interval '2 days' FROM generate_series(1, %s) AS n",
+            [FLEET],
+        )
     with ThreadPoolExecutor(WRITERS) as pool:
-        results = list(pool.map(_write_for_a_while, range(WRITERS)))
+        writing = [pool.submit(_write_for_a_while, writer, sifts=writer < sifting) for writer in range(WRITERS)]
+        results = [written.result() for written in writing]
     assert min(batches for batches, _ in results) > 1
     expected: dict[str, tuple[datetime, str]] = {}
     for _, newest in results:
@@ -67,5 +82,6 @@ def test_eight_writers_of_overlapping_batches_never_deadlock_and_leave_the_newes
             )
     rows = connection.execute("SELECT device_id, last_seen_ts, site_id FROM device_state").fetchall()
     assert {device: (seen, site) for device, seen, site in rows} == expected
+    wait_until(lambda: not backends(connection, "datname = current_database()"))  # each tells its statistics at its end
     deadlocks = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     assert deadlocks.fetchone() == (0,)
