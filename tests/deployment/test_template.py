@@ -134,7 +134,7 @@ def test_every_way_to_lose_heartbeats_has_an_alarm(resources: dict[str, Any]) ->
         if "MetricStat" in query
     }
     assert watched == {
-        "Errors", "Throttles", "Duration", "Invocations", "IteratorAge", "DestinationDeliveryFailures",
+        "Errors", "5xx", "Throttles", "Duration", "Invocations", "IteratorAge", "DestinationDeliveryFailures",
         "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage",
         "rejected", "updated", "outdated", "stale_devices", "fleet_devices",
     }  # fmt: skip
