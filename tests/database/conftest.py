@@ -1,4 +1,4 @@
-"""A server that may be killed, with the function's container warm on it."""
+"""What several files test on: a server that may be killed, and a database whose table has foreign keys."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import Mock
+from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.local.postgres import PostgresServer
-from hvac_heartbeat.store import database
+from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store import database as store_database
 from hvac_heartbeat.store.connection import connect
 from tests.conftest import MISSION_SCHEMA
 from tests.database.invocation import deliver, settle
+from tests.database.parents import PARENTS, Fleet
 from tests.database.servers import LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tests.conftest import Database
 
 
 @pytest.fixture(scope="module")
@@ -58,5 +64,40 @@ def admin(fragile: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def logins(admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Mock:
     """What the function connects with, once its container is warm: its calls can be counted."""
     counted = Mock(wraps=connect)
-    monkeypatch.setattr(database, "connect", counted)
+    monkeypatch.setattr(store_database, "connect", counted)
     return counted
+
+
+@pytest.fixture
+def parents(database: Database) -> Iterator[psycopg.Connection]:
+    with database.connect() as connection:
+        connection.execute(PARENTS)
+        yield connection
+
+
+@pytest.fixture
+def fleet(parents: psycopg.Connection, environment: dict[str, str]) -> Iterator[Fleet]:
+    fleet = Fleet(Settings.from_environment(environment))
+    yield fleet
+    fleet.database.close()
+
+
+@pytest.fixture
+def as_role(parents: psycopg.Connection, database: Database) -> Iterator[Callable[[str], Fleet]]:
+    """Make a store that works as a role with the rights that a test grants it and no others."""
+    role = f"writer_{uuid4().hex[:8]}"
+    named = sql.Identifier(role)
+    parents.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'writer'").format(named))
+    fleets = []
+
+    def make(grants: str) -> Fleet:
+        parents.execute(sql.SQL(grants).format(role=named))
+        variables = database.environment | {"DB_USER": role, "DB_PASSWORD": "writer"}
+        fleets.append(Fleet(Settings.from_environment(variables)))
+        return fleets[-1]
+
+    yield make
+    for fleet in fleets:
+        fleet.database.close()
+    parents.execute(sql.SQL("DROP OWNED BY {}").format(named))
+    parents.execute(sql.SQL("DROP ROLE {}").format(named))

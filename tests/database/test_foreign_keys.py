@@ -3,110 +3,24 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-import psycopg
-import pytest
 from psycopg import sql
 
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.connection import texts
-from hvac_heartbeat.store.database import Database as StoreDatabase
-from hvac_heartbeat.store.device_state import _ALL_BINARY, DeviceState, _packed
+from hvac_heartbeat.store.device_state import _ALL_BINARY, _packed
 from hvac_heartbeat.store.failures import StatementRefused
+from tests.database.parents import KNOWN_DEVICE, KNOWN_SITE, NOW, Fleet, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
+    import psycopg
+    import pytest
     from psycopg.pq.abc import PGresult
 
-    from hvac_heartbeat.store.connection import BoundedConnection
-    from hvac_heartbeat.verdicts import Written
     from tests.conftest import Database
-
-PARENTS = """
-CREATE TABLE sites (site_id text PRIMARY KEY);
-CREATE TABLE devices (device_id text PRIMARY KEY, site_id text NOT NULL REFERENCES sites);
-INSERT INTO sites VALUES ('north'), ('south');
-INSERT INTO devices SELECT 'd' || n, 'north' FROM generate_series(1, 50) AS n;
-ALTER TABLE device_state
-    ADD CONSTRAINT known_device FOREIGN KEY (device_id) REFERENCES devices,
-    ADD CONSTRAINT known_site FOREIGN KEY (site_id) REFERENCES sites,
-    ALTER updated_at SET NOT NULL,
-    ADD COLUMN note text;
-CREATE INDEX ON device_state (site_id);
-CREATE INDEX ON device_state (last_seen_ts DESC);
-"""
-NOW = datetime.now(UTC)
-
-
-class Fleet:
-    """A container's store on a database with parents, and a look at every statement that it sends."""
-
-    def __init__(self, settings: Settings, *, new_devices: bool = True) -> None:
-        self.database = StoreDatabase(settings)
-        self.state = DeviceState(self.database, new_devices=new_devices)
-        self.statements = 0
-        persist = self.database._persist
-
-        def counted(act: Callable[[BoundedConnection], Any], deadline: float) -> Any:
-            self.statements += 1
-            return persist(act, deadline)
-
-        self.database._persist = counted  # type: ignore[method-assign]
-
-    def write(self, *devices: str | tuple[str, str], at: datetime = NOW) -> Written:
-        """Write a heartbeat of each device, at the site north where none is named."""
-        pairs = [(device, "north") if isinstance(device, str) else device for device in devices]
-        batch = [Heartbeat(device, site, status="ready", received_at=at) for device, site in sorted(pairs)]
-        self.statements = 0
-        return self.state.write(batch, time.monotonic() + 30)
-
-
-@pytest.fixture
-def parents(database: Database) -> Iterator[psycopg.Connection]:
-    with database.connect() as connection:
-        connection.execute(PARENTS)
-        yield connection
-
-
-@pytest.fixture
-def fleet(parents: psycopg.Connection, environment: dict[str, str]) -> Iterator[Fleet]:
-    fleet = Fleet(Settings.from_environment(environment))
-    yield fleet
-    fleet.database.close()
-
-
-@pytest.fixture
-def as_role(parents: psycopg.Connection, database: Database) -> Iterator[Callable[[str], Fleet]]:
-    """Make a store that works as a role with the rights that a test grants it and no others."""
-    role = f"writer_{uuid4().hex[:8]}"
-    named = sql.Identifier(role)
-    parents.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'writer'").format(named))
-    fleets = []
-
-    def make(grants: str) -> Fleet:
-        parents.execute(sql.SQL(grants).format(role=named))
-        variables = database.environment | {"DB_USER": role, "DB_PASSWORD": "writer"}
-        fleets.append(Fleet(Settings.from_environment(variables)))
-        return fleets[-1]
-
-    yield make
-    for fleet in fleets:
-        fleet.database.close()
-    parents.execute(sql.SQL("DROP OWNED BY {}").format(named))
-    parents.execute(sql.SQL("DROP ROLE {}").format(named))
-
-
-def stored(connection: psycopg.Connection) -> set[str]:
-    return {device for (device,) in connection.execute("SELECT device_id FROM device_state").fetchall()}
-
-
-KNOWN_DEVICE = ("device_id", "violates the database's constraint known_device")
-KNOWN_SITE = ("site_id", "violates the database's constraint known_site")
 
 
 def test_strangers_are_rejected_by_the_constraint_s_name_and_the_others_written(
@@ -249,22 +163,6 @@ def test_keys_of_two_columns_in_another_schema_with_odd_names(
         fleet.database.close()
 
 
-def test_the_table_may_be_in_a_schema_that_only_the_search_path_leads_to(
-    as_role: Callable[[str], Fleet], parents: psycopg.Connection
-) -> None:
-    parents.execute(
-        "CREATE SCHEMA fleet; ALTER TABLE device_state SET SCHEMA fleet; ALTER TABLE sites SET SCHEMA fleet"
-    )
-    fleet = as_role(
-        "GRANT USAGE ON SCHEMA fleet TO {role}; GRANT SELECT, INSERT, UPDATE ON fleet.device_state TO {role};"
-        "GRANT SELECT ON devices, fleet.sites TO {role}; ALTER ROLE {role} SET search_path = fleet"
-    )
-    for _ in range(2):
-        assert fleet.write("d1", "stranger", ("d2", "nowhere")).rejected == {"stranger": KNOWN_DEVICE, "d2": KNOWN_SITE}
-    assert fleet.statements == 1
-    assert parents.execute("SELECT device_id FROM fleet.device_state").fetchall() == [("d1",)]
-
-
 def test_the_look_at_many_parents_goes_through_their_index(fleet: Fleet, parents: psycopg.Connection) -> None:
     """A scan of every device there is would make a small batch cost what the largest one does."""
     parents.execute("INSERT INTO devices SELECT 'm' || n, 'north' FROM generate_series(1, 20000) AS n")
@@ -278,49 +176,6 @@ def test_the_look_at_many_parents_goes_through_their_index(fleet: Fleet, parents
     assert all("Index" in line for line in lines), lines
 
 
-def test_a_role_that_may_not_read_the_parents_still_writes_the_rest(
-    as_role: Callable[[str], Fleet], parents: psycopg.Connection
-) -> None:
-    fleet = as_role("GRANT SELECT, INSERT, UPDATE ON device_state TO {role}")
-    devices = [f"d{n}" for n in range(1, 33)]
-    for _ in range(2):
-        written = fleet.write(*devices, "stranger1", "stranger2")
-        assert written.rejected == {"stranger1": KNOWN_DEVICE, "stranger2": KNOWN_DEVICE}
-        assert stored(parents) == set(devices)
-    assert fleet.statements == 3  # the clean ones together, each known stranger by itself
-    parents.execute("INSERT INTO devices VALUES ('stranger1', 'north')")
-    assert set(fleet.write("d1", "stranger1", "stranger2").rejected) == {"stranger2"}
-    fleet.write("d1", "stranger1")
-    assert fleet.statements == 1  # no suspect any more
-
-
-def test_a_right_on_the_parents_that_is_revoked_later_costs_no_heartbeat(
-    as_role: Callable[[str], Fleet], parents: psycopg.Connection
-) -> None:
-    fleet = as_role(
-        "GRANT SELECT, INSERT, UPDATE ON device_state TO {role}; GRANT SELECT (device_id) ON devices TO {role}; "
-        "GRANT SELECT ON sites TO {role}"
-    )
-    assert fleet.write("d1", "stranger").rejected == {"stranger": KNOWN_DEVICE}
-    assert fleet.write("d1", "stranger").rejected
-    assert fleet.statements == 1
-    parents.execute(sql.SQL("REVOKE SELECT ON sites FROM {}").format(sql.Identifier(fleet.database.settings.user)))
-    assert fleet.write("d1", "stranger").rejected == {"stranger": KNOWN_DEVICE}
-    assert stored(parents) == {"d1"}
-
-
-def test_parents_behind_row_level_security_are_not_taken_for_missing(
-    as_role: Callable[[str], Fleet], parents: psycopg.Connection
-) -> None:
-    """The key's own check sees every row, the role's look would see none."""
-    fleet = as_role("GRANT SELECT, INSERT, UPDATE ON device_state TO {role}; GRANT SELECT ON devices, sites TO {role}")
-    parents.execute("ALTER TABLE devices ENABLE ROW LEVEL SECURITY")
-    for _ in range(2):
-        written = fleet.write("d1", "stranger", ("d2", "nowhere"))
-        assert written.rejected == {"stranger": KNOWN_DEVICE, "d2": KNOWN_SITE}
-        assert stored(parents) == {"d1"}
-
-
 def test_other_constraints_reject_their_own_rows_alone(fleet: Fleet, parents: psycopg.Connection) -> None:
     parents.execute("ALTER TABLE device_state ADD CONSTRAINT no_five CHECK (device_id <> 'd5')")
     for _ in range(2):
@@ -330,13 +185,6 @@ def test_other_constraints_reject_their_own_rows_alone(fleet: Fleet, parents: ps
             "stranger": KNOWN_DEVICE,
         }
         assert stored(parents) == {"d4", "d6"}
-
-
-def test_a_missing_right_on_the_table_is_a_failure_not_a_rejection(as_role: Callable[[str], Fleet]) -> None:
-    fleet = as_role("GRANT SELECT ON device_state TO {role}")
-    with pytest.raises(Exception, match="lacks a right") as raised:
-        fleet.write("d1")
-    assert getattr(raised.value, "sqlstate", None) == "42501"
 
 
 def test_new_devices_turned_away_and_foreign_keys_go_together(

@@ -22,7 +22,7 @@ from hvac_heartbeat.local.checkup import examine
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database as StoreDatabase
 from hvac_heartbeat.store.device_state import DeviceState
-from tests.database import test_bad_input, test_foreign_keys, test_laws, test_one_or_many
+from tests.database import test_bad_input, test_foreign_key_rights, test_foreign_keys, test_laws, test_one_or_many
 from tests.database.debian import pgbouncer
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ LEFT_OUT = "test_refused_rows_leave_no_dead_tuples"
 
 
 # Collected here once more, with this module's `environment`.
-for _module in (test_bad_input, test_laws, test_one_or_many, test_foreign_keys):
+for _module in (test_bad_input, test_laws, test_one_or_many, test_foreign_keys, test_foreign_key_rights):
     globals().update(
         {
             name: found
