@@ -13,7 +13,9 @@ from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.device_state import _ALL_BINARY, _packed
 from hvac_heartbeat.store.failures import StatementRefused
+from hvac_heartbeat.store.foreign_keys import _MOST
 from tests.database.parents import KNOWN_DEVICE, KNOWN_SITE, NOW, Fleet, stored
+from tests.database.test_one_round_trip import STATEMENT_LIMIT
 
 if TYPE_CHECKING:
     import psycopg
@@ -204,14 +206,32 @@ def test_new_devices_turned_away_and_foreign_keys_go_together(
     closed.database.close()
 
 
-def test_the_statement_stays_short_with_every_key_in_it(fleet: Fleet, parents: psycopg.Connection) -> None:
+def test_the_statement_stays_short_with_every_key_in_it(
+    database: Database, environment: dict[str, str], connection: psycopg.Connection
+) -> None:
+    """RDS Proxy pins a connection on a longer one. A name takes 63 bytes, and a quote in it is written twice."""
+    keys = range(_MOST + 2)
+    quotes = '"' * 62
     make = sql.SQL(
-        "CREATE TABLE {t} (id text PRIMARY KEY); INSERT INTO {t} SELECT 'd' || n FROM generate_series(1, 9) AS n; "
-        "ALTER TABLE device_state ADD FOREIGN KEY (device_id) REFERENCES {t}"
+        "CREATE TABLE {parent} ({site} text, {device} text, UNIQUE ({site}, {device}));"
+        "INSERT INTO {parent} VALUES ('north', 'd1'), ('north', 'd2');"
+        "INSERT INTO {parent} SELECT 's' || n, 'd1' FROM generate_series(0, {most}) AS n WHERE n <> {n};"
+        "ALTER TABLE device_state"
+        " ADD CONSTRAINT {key} FOREIGN KEY (site_id, device_id) REFERENCES {parent} ({site}, {device})"
     )
-    for n in range(12):
-        parents.execute(make.format(t=sql.Identifier(f"{'parent' * 9}_{n}")))
-    fleet.write("stranger")
-    assert len(fleet.state._upsert) < 16_384
-    assert set(fleet.write("d1", "stranger", "d12").rejected) == {"stranger", "d12"}
-    assert stored(parents) == {"d1"}
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(f"{quotes}x")))
+    for n in keys:
+        names = {"parent": sql.Identifier(f"{quotes}x", f"{quotes}{n:x}"), "key": sql.Identifier(f"key_{n}")}
+        names |= {"site": sql.Identifier(f"{quotes}s"), "device": sql.Identifier(f"{quotes}d")}
+        connection.execute(make.format(n=n, most=keys[-1], **names))
+    settings = Settings.from_environment(environment)
+    open_to_all, closed = Fleet(settings), Fleet(settings, new_devices=False)
+    assert not open_to_all.write("d1", "d2").rejected
+    for n in keys:  # no key but this one refuses d1 there
+        refusal = ("heartbeat", f"violates the database's constraint key_{n}")
+        assert closed.write(("d1", f"s{n}")).rejected == {"d1": refusal}
+    assert len(closed.state._foreseen) == _MOST
+    assert max(len(closed.state._upsert), len(closed.state._upsert_one)) < STATEMENT_LIMIT
+    assert set(closed.write("d2", "stranger", ("d1", "s0")).rejected) == {"stranger", "d1"}
+    open_to_all.database.close()
+    closed.database.close()
