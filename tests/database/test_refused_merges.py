@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hvac_heartbeat.aws import handler as wiring
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     Handler = Callable[[object], Any]
 
+STATUS = st.sampled_from(["ready", "degraded", "error"])
+LOAD = st.sampled_from([5, 50])
 BASE = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 
 
@@ -74,7 +78,7 @@ def test_a_site_that_is_refused_costs_a_statement_and_not_one_a_heartbeat(
     handler: Handler, strict: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One record with thousands of them must not outlast the invocation, or it would hold up its shard for ever."""
-    handler(heartbeat(0, site_id="unknown"))
+    handler(heartbeat(0, site_id="unknown"))  # the key is foreseen from now on
     bad = [heartbeat(second, site_id=f"unknown{second % 2}") for second in range(1, 2_000)]
     good = [heartbeat(100, cpu_pct=50), heartbeat(200, status="ready"), heartbeat(300, site_id="known")]
     sent = _count(monkeypatch)
@@ -82,6 +86,30 @@ def test_a_site_that_is_refused_costs_a_statement_and_not_one_a_heartbeat(
     assert (body["updated_devices"], body["rejected_count"], len(sent)) == (["a"], len(bad), 3)
     rows = strict.execute("SELECT last_seen_ts, status, cpu_pct FROM device_state").fetchall()
     assert rows == [(BASE + timedelta(seconds=300), "ready", 50)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sites=st.lists(st.sampled_from(["known", "other", "bad1", "bad2"]), min_size=1, max_size=8),
+    last=st.sampled_from(["bad1", "bad3"]),
+    said=st.lists(st.fixed_dictionaries({}, optional={"status": STATUS, "cpu_pct": LOAD}), min_size=9, max_size=9),
+)
+def test_what_is_refused_as_one_ends_as_one_by_one(
+    handler: Handler, strict: psycopg.Connection, sites: list[str], last: str, said: list[dict[str, object]]
+) -> None:
+    strict.execute("INSERT INTO sites VALUES ('other') ON CONFLICT DO NOTHING")
+    event = [heartbeat(second, site_id=site) | said[second] for second, site in enumerate([*sites, last])]
+
+    def rows() -> list[Any]:
+        return strict.execute("SELECT site_id, last_seen_ts, status, cpu_pct FROM device_state").fetchall()
+
+    strict.execute("TRUNCATE device_state")
+    refused = [index for index, one in enumerate(event) if json.loads(handler(one)["body"]).get("rejected")]
+    one_by_one = rows()
+    strict.execute("TRUNCATE device_state")
+    at_once = json.loads(handler(event)["body"])
+    assert rows() == one_by_one
+    assert [found["index"] for found in at_once["rejected"]] == refused
 
 
 def test_a_device_that_is_refused_itself_is_not_tried_again_heartbeat_by_heartbeat(

@@ -163,8 +163,9 @@ def _open(exchange: PQGenConn[PGconn], deadline: float) -> PGconn:
 
 def abandon(connection: BoundedConnection) -> None:
     """Close a connection whose server has not answered, asking it to stop the statement but not waiting for that."""
-    with contextlib.suppress(psycopg.Error):
-        connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+    if psycopg.capabilities.has_cancel_safe():  # before libpq 17 a cancellation waits for as long as it takes
+        with contextlib.suppress(psycopg.Error):
+            connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
     connection.close()
 
 

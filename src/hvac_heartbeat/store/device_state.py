@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec.structs import astuple
@@ -193,7 +194,11 @@ class DeviceState:
 
 
 def _as_text(heartbeat: Heartbeat) -> list[bytes | None]:
-    return [None if value is None else str(value).encode() for value in astuple(heartbeat)]
+    # In UTC, because PostgreSQL takes no offset of 16 hours, which a device may well send.
+    return [
+        None if value is None else str(value.astimezone(UTC) if isinstance(value, datetime) else value).encode()
+        for value in astuple(heartbeat)
+    ]
 
 
 def _packed(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:

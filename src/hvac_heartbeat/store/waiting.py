@@ -31,7 +31,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(max(seconds, 0))
+    thread.join(min(max(seconds, 0), threading.TIMEOUT_MAX))
     if failures:
         raise failures[0]
     if not results:
