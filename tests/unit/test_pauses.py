@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from unittest.mock import Mock
+
+import psycopg
 import pytest
 
+from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store import database
+from hvac_heartbeat.store.connection import DeadlinePassed
 from hvac_heartbeat.store.database import _LONGEST_PAUSE_S, Database
 from hvac_heartbeat.store.failures import Failure, Remedy
 
@@ -14,3 +21,13 @@ def test_a_pause_is_never_longer_than_the_longest_after_any_number_of_attempts(a
     pause = Database(Settings())._pause(Failure(Remedy.PAUSE, "the server restarts"), attempt, set())
     assert pause is not None
     assert 0 <= pause <= _LONGEST_PAUSE_S
+
+
+def test_what_went_wrong_is_told_and_not_that_the_time_ran_out_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = psycopg.OperationalError("FATAL:  sorry, too many clients already")
+    monkeypatch.setattr(
+        database, "connect", Mock(side_effect=[full, DeadlinePassed("the server did not answer in time")])
+    )
+    with pytest.raises(StoreUnavailable, match="no connection left") as told:
+        Database(Settings()).run("SELECT 1", time.monotonic() + 10)
+    assert told.value.sqlstate == "53300"

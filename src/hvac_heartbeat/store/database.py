@@ -85,6 +85,7 @@ class Database:
         """Try the remedies of one error after the other until the statement is through or there is nothing to try."""
         spent: set[Remedy] = set()
         attempt = 0
+        before: Failure | None = None
         while True:
             failure = understand(error, connecting=self._connection is None)
             if failure.remedy is Remedy.REFUSED:
@@ -94,7 +95,10 @@ class Database:
             self._drop_connection(error, failure)
             pause = self._pause(failure, attempt, spent)
             if pause is None or time.monotonic() + pause >= deadline:
-                raise StoreUnavailable(failure.message, sqlstate=failure.sqlstate) from error
+                # Where the time ran out in a later attempt, what went wrong before says more.
+                told = before if before is not None and isinstance(error, DeadlinePassed) else failure
+                raise StoreUnavailable(told.message, sqlstate=told.sqlstate) from error
+            before = failure
             time.sleep(pause)
             try:
                 return self._try(act, deadline, fresh=failure.remedy is Remedy.CREDENTIALS)
