@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hvac_heartbeat.outcome import Complaint
+
 
 class HvacHeartbeatError(Exception):
     """Something went wrong in hvac-heartbeat."""
@@ -44,3 +49,16 @@ class EventRefused(HvacHeartbeatError):
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
+
+
+class BatchRefused(HvacHeartbeatError):
+    """The database refuses the batch for one of its rows; the others may be good.
+
+    `complaint` says what is wrong with a row. `failure` is None where it is the row that is at fault, today and
+    tomorrow; else it says why the row was not written, and it is worth a retry.
+    """
+
+    def __init__(self, complaint: Complaint, failure: StoreUnavailable | None = None) -> None:
+        super().__init__(f"{complaint.field} {complaint.reason}")
+        self.complaint = complaint
+        self.failure = failure

@@ -1,7 +1,6 @@
 """One reader per field of a heartbeat: the value as PostgreSQL takes it, or the reason why it cannot be used.
 
-This is the exact rule book (design contract, section 1) and the slow path: `batch.read_all` lets a clean batch
-pass without it. Every reader takes one decoded JSON value and raises `Unusable`; none of them raises anything else,
+These are the exact rules and the slow path: `reading` lets a clean heartbeat pass without them. Every reader takes one decoded JSON value and raises `Unusable`; none of them raises anything else,
 whatever the value.
 """
 
@@ -120,7 +119,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _iso_moment(text: str) -> datetime:
     try:
-        read = msgspec.convert(text, datetime)  # as `batch` reads it: to the nearest microsecond
+        read = msgspec.convert(text, datetime)  # as `reading` reads it: to the nearest microsecond
     except (msgspec.ValidationError, UnicodeEncodeError):
         if not re.fullmatch(_ISO_8601, text):
             raise Unusable("is not a time in ISO 8601") from None

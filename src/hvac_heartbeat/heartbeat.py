@@ -1,4 +1,4 @@
-"""What one heartbeat is: its fields, how it is read from decoded JSON, and how two of one device become one."""
+"""What one heartbeat is: its fields, how it is read by the exact rules, and how those of one device are merged."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.fields import ID_LIMIT, INT4_MAX, VERSION_LIMIT, Unusable
+from hvac_heartbeat.outcome import Complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,23 +45,12 @@ class Heartbeat(msgspec.Struct, gc=False):
     last_upload_ts: Moment = None
 
 
-class Complaint(msgspec.Struct, frozen=True):
-    """One field that could not be taken, and why. `index` counts the heartbeats of the event from 0."""
-
-    index: int
-    device_id: object
-    field: str
-    reason: str
-
-
 class HeartbeatRejected(Exception):
     """A heartbeat without a usable identity; it can never be written."""
 
     def __init__(self, field: str, reason: str) -> None:
-        """Take the field's name and the reason, to be read one after the other."""
         super().__init__(f"{field} {reason}")
-        self.field = field
-        self.reason = reason
+        self.complaint = Complaint(field, reason)
 
 
 _YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
@@ -73,11 +63,11 @@ OPTIONAL: dict[str, Callable[[object], object]] = {
     "queue_depth": fields.count,
     "poll_interval_s": fields.interval,
 }
-_MERGED = (*OPTIONAL, "last_upload_ts")
+OPTIONAL_FIELDS = (*OPTIONAL, "last_upload_ts")
 
 
-def read(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[tuple[str, str]]]:
-    """Read one heartbeat by the exact rules; the second part lists the ignored fields with their reasons.
+def read_exactly(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[Complaint]]:
+    """Read one heartbeat by the exact rules; the second part lists the ignored fields.
 
     Raises:
         HeartbeatRejected: when it is no object, or its `device_id` or `site_id` cannot be taken.
@@ -85,31 +75,27 @@ def read(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[tuple[
     if not isinstance(body, dict):
         raise HeartbeatRejected("heartbeat", "is not a JSON object")
     heartbeat = Heartbeat(_identity(body, "device_id"), _identity(body, "site_id"), received_at=arrival)
-    ignored: list[tuple[str, str]] = []
+    ignored: list[Complaint] = []
     for field, reader in OPTIONAL.items():
         value = body.get(field)
         if value is not None:
             try:
                 setattr(heartbeat, field, reader(value))
             except Unusable as unusable:
-                ignored.append((field, str(unusable)))
+                ignored.append(Complaint(field, str(unusable)))
     upload = body.get("last_upload_ts")
     if upload is not None:
         try:
-            heartbeat.last_upload_ts = read_upload(upload, arrival)
+            heartbeat.last_upload_ts = fields.past_moment(upload, latest(arrival))
         except Unusable as unusable:
-            ignored.append(("last_upload_ts", str(unusable)))
+            ignored.append(Complaint("last_upload_ts", str(unusable)))
     return heartbeat, ignored
 
 
-def read_upload(value: object, arrival: datetime | None) -> datetime:
-    """Read `last_upload_ts` of a heartbeat that arrived then, or now.
-
-    Raises:
-        Unusable: with the reason.
-    """
-    now = datetime.now(UTC)  # what is written is never later, whatever the envelope's clock says
-    return fields.past_moment(value, now if arrival is None else min(arrival, now))
+def latest(arrival: datetime | None) -> datetime:
+    """Return what `last_upload_ts` is held against: the arrival, or now where the envelope's clock is ahead."""
+    now = datetime.now(UTC)
+    return now if arrival is None else min(arrival, now)
 
 
 def _identity(body: dict[str, object], field: str) -> str:
@@ -120,45 +106,30 @@ def _identity(body: dict[str, object], field: str) -> str:
 
 
 def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
-    """Make one heartbeat a device, ordered by device id.
+    """Return the fewest heartbeats that leave the row that all these of one device would leave one by one.
 
-    Those of one device are merged in order of arrival, the later in the batch winning where times are equal; a field
-    that the newer one does not mention keeps what the older one said. `site_id` and the time are the newest one's.
-    No time counts as the latest, because it will be the database's now(). Ordered by code point, which is the one
-    order that all writers share: concurrent batches lock rows in the same order and cannot deadlock.
+    The newest alone where it says every field that the older ones say, which is the usual case. An older one stays
+    before it for a field that nobody newer says: whether that value counts depends on the stored row, which may be
+    newer than it. So there are at most as many as there are optional fields, and one more. Oldest first; of equal
+    times the later in `heartbeats` counts as the newer, and no time is the newest of all, because it will be the
+    database's now().
     """
-    heartbeats = list(heartbeats)
-    single = {heartbeat.device_id: heartbeat for heartbeat in heartbeats}
-    if len(single) == len(heartbeats):
-        return [single[device_id] for device_id in sorted(single)]
-    by_device: dict[str, Heartbeat | list[Heartbeat]] = {}
-    for heartbeat in heartbeats:
-        known = by_device.setdefault(heartbeat.device_id, heartbeat)
-        if isinstance(known, list):
-            known.append(heartbeat)
-        elif known is not heartbeat:
-            by_device[heartbeat.device_id] = [known, heartbeat]
-    return [
-        _merge_one_device(found) if isinstance(found, list) else found
-        for _, found in sorted(by_device.items(), key=_device_id)
-    ]
-
-
-def _device_id(item: tuple[str, object]) -> str:
-    return item[0]
-
-
-def _merge_one_device(heartbeats: list[Heartbeat]) -> Heartbeat:
-    oldest, *newer = sorted(heartbeats, key=arrival_order)
-    merged = copy(oldest)
-    for heartbeat in newer:
-        merged.site_id = heartbeat.site_id
-        merged.received_at = heartbeat.received_at
-        for field in _MERGED:
-            said = getattr(heartbeat, field)
-            if said is not None:
-                setattr(merged, field, said)
-    return merged
+    ordered = sorted(heartbeats, key=arrival_order)
+    newest = ordered.pop()
+    kept = [newest]
+    unsaid = [field for field in OPTIONAL_FIELDS if getattr(newest, field) is None]
+    for older in reversed(ordered):
+        if not unsaid:
+            break
+        missing = [field for field in unsaid if getattr(older, field) is not None]
+        if missing and older.received_at == kept[-1].received_at:
+            kept[-1] = copy(kept[-1])
+            for field in missing:
+                setattr(kept[-1], field, getattr(older, field))
+        elif missing:
+            kept.append(older)
+        unsaid = [field for field in unsaid if field not in missing]
+    return kept[::-1]
 
 
 def arrival_order(heartbeat: Heartbeat) -> tuple[bool, datetime]:

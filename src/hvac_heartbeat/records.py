@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from hvac_heartbeat.outcome import Complaint
+
 if TYPE_CHECKING:
     from datetime import datetime
+
+RECORD_LIMIT = 10_000  # heartbeats
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -38,23 +42,38 @@ class Record(msgspec.Struct):
     undecodable: str | None = None
 
 
-class Malformed(msgspec.Struct, frozen=True):
-    """Stands where a heartbeat should have been."""
+class UnreadableRecord(Exception):
+    """A record that holds no heartbeats, or too many; `complaint` says why."""
 
-    field: str
-    reason: str
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field} {reason}")
+        self.complaint = Complaint(field, reason)
+
+
+class TooManyHeartbeats(UnreadableRecord):
+    """A record of more than 10,000 heartbeats, which is rejected as one."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("devices", f"holds {count} heartbeats, at most {RECORD_LIMIT} are taken: send smaller ones")
 
 
 def bodies(record: Record) -> list[object]:
-    """Return the bodies of a record's heartbeats, or one `Malformed` where there are none."""
+    """Return the bodies of a record's heartbeats, one at least.
+
+    Raises:
+        UnreadableRecord: when there is none, or there are more than 10,000.
+    """
     if record.undecodable is not None:
-        return [Malformed("body", record.undecodable)]
-    body = record.body
-    if isinstance(body, dict) and body.get("devices") is not None:
-        devices = body["devices"]
-        if not isinstance(devices, list):
-            return [Malformed("devices", "is not a list")]
-        return devices or [Malformed("devices", "is empty")]
-    if isinstance(body, list):
-        return body or [Malformed("devices", "is empty")]
-    return [body]
+        raise UnreadableRecord("body", record.undecodable)
+    found = record.body
+    if isinstance(found, dict) and found.get("devices") is not None:
+        found = found["devices"]
+        if not isinstance(found, list):
+            raise UnreadableRecord("devices", "is not a list")
+    if not isinstance(found, list):
+        return [found]
+    if not found:
+        raise UnreadableRecord("devices", "is empty")
+    if len(found) > RECORD_LIMIT:
+        raise TooManyHeartbeats(len(found))
+    return found

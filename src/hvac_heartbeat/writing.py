@@ -1,87 +1,249 @@
-"""Heartbeats to the store, and the store's word on each of them into the outcome."""
+"""Writes heartbeats to the store: the clean rest first, then, one by one, the devices that the store has refused."""
 
 from __future__ import annotations
 
-from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
 
-from hvac_heartbeat.divided import Divided, apply
-from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.heartbeat import merge
-from hvac_heartbeat.verdicts import Written
+import msgspec
+
+from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
+from hvac_heartbeat.heartbeat import OPTIONAL_FIELDS, Heartbeat, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.verdicts import Outcome
+    from hvac_heartbeat.outcome import BatchResult, Complaint
 
-CHUNK = 10_000
+BATCH_LIMIT: Final = 10_000  # devices
+_SMALL_BATCH: Final = 8  # a refused batch of so few is not halved any more
+_HOPELESS: Final = 64  # refusals in a row
+_SITES_LIMIT: Final = 4  # refused sites of one device in one event
+_REMEMBERED: Final = 50_000  # devices; some 15 MB
+_REFUSAL_LASTS_S: Final = 300.0
 
 
 class Store(Protocol):
     """Keeps the newest heartbeat of every device."""
 
-    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
+    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
         """Write up to 10,000 heartbeats of different devices, ordered by device id, before `deadline`.
 
-        `deadline` is in seconds of `time.monotonic`. `Written.rejected` gives field and reason.
+        `deadline` is in seconds of `time.monotonic`. All or nothing.
 
         Raises:
-            StoreUnavailable: when none of them could be written and all are worth a retry.
+            BatchRefused: the store does not take a row of the batch.
+            StoreUnavailable: it could not write any, and all are worth a retry.
         """
         ...
 
 
-def write(heartbeats: Sequence[Heartbeat], outcome: Outcome, store: Store, deadline: float) -> None:
-    """Write an event's heartbeats, in its order, and put down in `outcome` what became of each."""
-    merged = merge(heartbeats)
-    for start in range(0, len(merged), CHUNK):
-        written = _write_batch(merged[start : start + CHUNK], store, deadline)
-        if written.outdated or written.rejected or written.failed:
-            # By place in the event; a heartbeat that was rejected before is not among them.
-            placed = dict(zip(_places(outcome), heartbeats, strict=True))
-            divided = _divided(written, placed)
-            of_others = [place for place, heartbeat in placed.items() if heartbeat.device_id not in divided]
-            apply(written, outcome, of_others)
-            _write_divided(list(divided.values()), outcome, store, deadline)
-    if outcome.rejected:
-        outcome.rejected.sort(key=attrgetter("index"))
+class WriteResult:
+    """What became of an event's heartbeats; a device in none of the four was updated.
 
-
-def _write_batch(heartbeats: Sequence[Heartbeat], store: Store, deadline: float) -> Written:
-    try:
-        return store.write(heartbeats, deadline)
-    except StoreUnavailable as failure:
-        return Written(failed=frozenset(heartbeat.device_id for heartbeat in heartbeats), failure=failure)
-
-
-def _places(outcome: Outcome) -> list[int]:
-    return [place for place, device_id in enumerate(outcome.device_ids) if device_id is not None]
-
-
-def _divided(written: Written, placed: Mapping[int, Heartbeat]) -> dict[str, Divided]:
-    """Return the devices, in their order, whose heartbeats were refused as one and might not be for themselves.
-
-    Where it is the device itself that is refused, all of them would be.
+    What is rejected, or loses its optional fields, is named by device and site: the store may take a device at one site
+    and refuse it at another.
     """
-    suspects: dict[str, dict[int, Heartbeat]] = {
-        device_id: {} for device_id, (field, _) in sorted(written.rejected.items()) if field != "device_id"
-    }
-    for place, heartbeat in placed.items() if suspects else ():
-        if heartbeat.device_id in suspects:
-            suspects[heartbeat.device_id][place] = heartbeat
-    return {
-        device_id: Divided(heartbeats, written.rejected[device_id])
-        for device_id, heartbeats in suspects.items()
-        if len(heartbeats) > 1
-    }
+
+    def __init__(self) -> None:
+        self.outdated: set[str] = set()
+        self.failed: set[str] = set()
+        self.rejected: dict[tuple[str, str], Complaint] = {}
+        self.ignored: dict[tuple[str, str], Complaint] = {}
+        self.failure: StoreUnavailable | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every heartbeat was updated, with all its fields."""
+        return not (self.outdated or self.failed or self.rejected or self.ignored)
 
 
-def _write_divided(divided: Sequence[Divided], outcome: Outcome, store: Store, deadline: float) -> None:
-    """Write the oldest part of each of these devices, then the next, so that the good ones are not lost."""
-    while parts := [(device, part) for device in divided if (part := device.next_part(outcome))]:
-        written = _write_batch([device.merged(part) for device, part in parts], store, deadline)
-        for device, part in parts:
-            device.settle(part, written, outcome)
-        divided = [device for device, _ in parts]
+class _Refusal(msgspec.Struct, frozen=True):
+    """A device that the store refused. Without `complaint` it took the device, but not the optional fields."""
+
+    at: float
+    complaint: Complaint | None = None
+
+
+class Writer:
+    """Writes heartbeats to a store, and remembers for the next event which devices it refused."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._refused: dict[str, _Refusal] = {}  # the longest ago first, as each refusal moves a device to the end
+
+    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> WriteResult:
+        """Write an event's heartbeats before `deadline` (`time.monotonic`); what could not be tried has failed.
+
+        One refused row fails its whole statement. So a batch that is refused is written in halves, and the few that
+        are left over go one by one, after all others. A device that was refused goes there at once with the next
+        event, behind those that were not tried yet: each retry of an event gets further than the last.
+        """
+        return _EventWrite(self._store, self._refused, deadline).write(heartbeats)
+
+
+class _EventWrite:
+    def __init__(self, store: Store, refused: dict[str, _Refusal], deadline: float) -> None:
+        self._store = store
+        self._refused = refused
+        self._deadline = deadline
+        self._result = WriteResult()
+        self._several: dict[str, list[Heartbeat]] = {}  # of the devices with more than one heartbeat
+        self._refusals_in_a_row = self._failures_in_a_row = 0
+
+    def write(self, heartbeats: Sequence[Heartbeat]) -> WriteResult:
+        first = {heartbeat.device_id: heartbeat for heartbeat in heartbeats}
+        steps: dict[str, list[Heartbeat]] = {}
+        if len(first) < len(heartbeats):
+            self._several = _of_several(heartbeats)
+            steps = {device_id: merge(found) for device_id, found in sorted(self._several.items())}
+            first.update((device_id, found[0]) for device_id, found in steps.items())
+        alone: dict[str, None] = {}  # in the order in which they are to be tried
+        self._write_together([first[device_id] for device_id in sorted(first)], alone)
+        for place in range(1, max(map(len, steps.values()), default=1)):
+            self._write_together([found[place] for found in steps.values() if place < len(found)], alone)
+        if self._refused:
+            tried_before = (device_id for device_id in first if device_id in self._refused)
+            alone.update(dict.fromkeys(sorted(tried_before, key=lambda device_id: self._refused[device_id].at)))
+        if alone:
+            self._write_alone({device_id: self._several.get(device_id) or [first[device_id]] for device_id in alone})
+        return self._result
+
+    def _write_together(self, heartbeats: list[Heartbeat], alone: dict[str, None]) -> None:
+        """Write them in batches; the devices of batches that are refused are added to `alone`."""
+        if self._refused or alone:
+            heartbeats = [
+                heartbeat
+                for heartbeat in heartbeats
+                if heartbeat.device_id not in self._refused and heartbeat.device_id not in alone
+            ]
+        # Half of the time for halves, so that there is some for each device by itself.
+        half_time = (time.monotonic() + self._deadline) / 2
+        batches = deque(heartbeats[start : start + BATCH_LIMIT] for start in range(0, len(heartbeats), BATCH_LIMIT))
+        while batches:
+            batch = batches.popleft()
+            try:
+                self._write_batch(batch)
+            except BatchRefused:
+                hopeless = self._refusals_in_a_row >= _HOPELESS or time.monotonic() > half_time
+                if len(batch) <= _SMALL_BATCH or hopeless:
+                    alone.update(dict.fromkeys(heartbeat.device_id for heartbeat in batch))
+                else:
+                    middle = len(batch) // 2
+                    batches += (batch[:middle], batch[middle:])
+            except StoreUnavailable as failure:
+                self._fail((heartbeat.device_id for heartbeat in batch), failure)
+
+    def _write_batch(self, batch: Sequence[Heartbeat]) -> None:
+        try:
+            result = self._store.write(batch, self._deadline)
+        except BatchRefused as refused:
+            self._refusals_in_a_row += 1
+            self._failures_in_a_row = 0 if refused.failure is None else self._failures_in_a_row + 1
+            raise
+        self._refusals_in_a_row = self._failures_in_a_row = 0
+        if self._result.outdated:  # by an older step, which this one has come after
+            self._result.outdated.difference_update(heartbeat.device_id for heartbeat in batch)
+        self._result.outdated |= result.outdated
+        for heartbeat in batch if result.rejected else ():
+            complaint = result.rejected.get(heartbeat.device_id)
+            if complaint is not None:
+                for one in self._several.get(heartbeat.device_id, (heartbeat,)):
+                    self._result.rejected[one.device_id, one.site_id] = complaint
+
+    def _write_alone(self, devices: dict[str, list[Heartbeat]]) -> None:
+        hopeless: StoreUnavailable | None = None
+        for device_id, heartbeats in devices.items():
+            if hopeless is not None:
+                self._fail([device_id], hopeless)
+            elif time.monotonic() >= self._deadline:
+                self._leave(device_id, heartbeats)
+            else:
+                try:
+                    self._write_device(device_id, heartbeats)
+                except StoreUnavailable as failure:
+                    self._fail([device_id], failure)
+                    if self._failures_in_a_row >= _HOPELESS:
+                        hopeless = failure
+
+    def _write_device(self, device_id: str, heartbeats: list[Heartbeat]) -> None:
+        """Write one device's heartbeats, without those of the sites at which the store refuses it.
+
+        Raises:
+            StoreUnavailable: the device has failed.
+        """
+        refused: BatchRefused | None = None
+        for _ in range(_SITES_LIMIT):
+            for step in merge(heartbeats):
+                refused = self._write_step(step)
+                if refused is not None:
+                    break
+            else:
+                return
+            site_id = step.site_id
+            self._reject(device_id, (one for one in heartbeats if one.site_id == site_id), refused)
+            heartbeats = [heartbeat for heartbeat in heartbeats if heartbeat.site_id != site_id]
+            if not heartbeats:
+                return
+        if refused is not None:
+            self._reject(device_id, heartbeats, refused)
+
+    def _write_step(self, heartbeat: Heartbeat) -> BatchRefused | None:
+        """Write one heartbeat, without its optional fields where it is refused with them; return what refuses it."""
+        device_id = heartbeat.device_id
+        try:
+            self._write_batch([heartbeat])
+        except BatchRefused as refused:
+            known = self._refused.get(device_id)
+            # What refused it without its optional fields last time would do so again.
+            is_known = known is not None and known.complaint == refused.complaint
+            if refused.failure is not None or is_known or not _says_more(heartbeat):
+                return refused
+            try:
+                self._write_batch([Heartbeat(device_id, heartbeat.site_id, heartbeat.received_at)])
+            except BatchRefused as bare:
+                return bare
+            self._result.ignored[device_id, heartbeat.site_id] = refused.complaint
+            self._remember(device_id, None)
+        else:
+            self._refused.pop(device_id, None)
+        return None
+
+    def _reject(self, device_id: str, heartbeats: Iterable[Heartbeat], refused: BatchRefused) -> None:
+        self._remember(device_id, refused.complaint if refused.failure is None else None)
+        if refused.failure is not None:
+            raise refused.failure
+        for heartbeat in heartbeats:
+            self._result.rejected[device_id, heartbeat.site_id] = refused.complaint
+
+    def _leave(self, device_id: str, heartbeats: list[Heartbeat]) -> None:
+        """Say what becomes of a device for which no time is left: what was refused a moment ago is, the rest failed."""
+        known = self._refused.get(device_id)
+        if known is None or known.complaint is None or known.at < time.monotonic() - _REFUSAL_LASTS_S:
+            self._fail([device_id], StoreUnavailable("no time was left to write the heartbeats"))
+        else:
+            for heartbeat in heartbeats:
+                self._result.rejected[device_id, heartbeat.site_id] = known.complaint
+
+    def _remember(self, device_id: str, complaint: Complaint | None) -> None:
+        self._refused.pop(device_id, None)
+        self._refused[device_id] = _Refusal(time.monotonic(), complaint)
+        if len(self._refused) > _REMEMBERED:
+            del self._refused[next(iter(self._refused))]
+
+    def _fail(self, device_ids: Iterable[str], failure: StoreUnavailable) -> None:
+        self._result.failed.update(device_ids)
+        self._result.failure = self._result.failure or failure
+
+
+def _of_several(heartbeats: Iterable[Heartbeat]) -> dict[str, list[Heartbeat]]:
+    """Return the heartbeats of each device that has more than one."""
+    by_device: dict[str, list[Heartbeat]] = {}
+    for heartbeat in heartbeats:
+        by_device.setdefault(heartbeat.device_id, []).append(heartbeat)
+    return {device_id: found for device_id, found in by_device.items() if len(found) > 1}
+
+
+def _says_more(heartbeat: Heartbeat) -> bool:
+    return any(getattr(heartbeat, field) is not None for field in OPTIONAL_FIELDS)

@@ -2,8 +2,8 @@
 -- Table names carry no schema: the role's search_path decides.
 
 -- name: heartbeats
--- The batch as rows, one binary array per column (docs/decisions/0002). Its order is the order of the arrays: unnest in
--- the select list yields them in lockstep, and a shorter or null array is filled up with nulls.
+-- The batch as rows, one array per column (docs/decisions/0002). Its order is the order of the arrays: unnest in the
+-- select list yields them in lockstep, and a shorter or null array is filled up with nulls.
     SELECT unnest($1::text[])         AS device_id,
            unnest($2::text[])         AS site_id,
            unnest($3::timestamptz[])  AS received_at,
@@ -14,19 +14,6 @@
            unnest($8::int[])          AS queue_depth,
            unnest($9::int[])          AS poll_interval_s,
            unnest($10::timestamptz[]) AS last_upload_ts
-
--- name: heartbeat
--- A batch of one as a row of plain values, where it has to be looked at before it is written.
-    SELECT $1::text         AS device_id,
-           $2::text         AS site_id,
-           $3::timestamptz  AS received_at,
-           $4::text         AS status,
-           $5::text         AS agent_version,
-           $6::float8       AS cpu_pct,
-           $7::float8       AS disk_free_gb,
-           $8::int          AS queue_depth,
-           $9::int          AS poll_interval_s,
-           $10::timestamptz AS last_upload_ts
 
 -- name: rows
 -- What the upsert writes of {heartbeats}.
@@ -63,7 +50,7 @@ INSERT INTO device_state AS stored
 -- name: upsert_many
 -- The upsert of a batch answers the devices that were written; for a batch of one the count of rows says as much.
 {upsert}
-RETURNING device_id
+RETURNING device_id, 'written'
 
 -- name: newest_devices
 -- The devices seen last, $1 of them at most, for a person to look at.
@@ -82,84 +69,35 @@ SELECT device_id, site_id, last_seen_ts, age
  ORDER BY age DESC, device_id
  LIMIT $3
 
-
--- name: sifted_upsert
--- Writes the rows of the batch that no {refusal} holds against; answers the written devices with null and the refused
--- ones with their refusal. OFFSET 0 keeps the planner from looking twice, for the refusal and for its absence.
-WITH refused AS MATERIALIZED (
-    SELECT device_id, refusal
-      FROM (SELECT heartbeat.device_id, {refusal} AS refusal FROM ({keys}) AS heartbeat OFFSET 0) AS sifted
-     WHERE refusal IS NOT NULL
+-- name: upsert_known
+-- The upsert where HEARTBEAT_NEW_DEVICES is reject: writes the devices that have a row, and answers the others as new.
+-- A LIMIT and no EXISTS, which the planner may turn into a hash of the whole table. The record gives a device id the
+-- type that it has in the table, so that it is found as the table's key finds it (citext, say). In device order, which
+-- a planner would be free to change.
+WITH heartbeat AS MATERIALIZED (
+    SELECT batch.*,
+           (SELECT true
+              FROM device_state AS stored
+             WHERE stored.device_id = (json_populate_record(NULL::device_state,
+                                                            json_build_object('device_id', batch.device_id))).device_id
+             LIMIT 1) AS is_known
+      FROM ({heartbeats}) AS batch
 ), written AS (
     {upsert}
     RETURNING device_id
 )
-SELECT device_id, NULL AS refusal FROM written
+SELECT device_id, 'written' FROM written
  UNION ALL
-SELECT device_id, refusal FROM refused
+SELECT device_id, 'new' FROM heartbeat WHERE is_known IS NULL
 
--- name: unrefused
--- The rows of {heartbeats} that are left after sifting, in device order, which a planner would be free to change.
-    SELECT * FROM ({heartbeats}) AS heartbeat
-     WHERE device_id NOT IN (SELECT device_id FROM refused)
-     ORDER BY device_id COLLATE "C"
-
--- name: keys_of_heartbeats
--- What a refusal looks at, of a batch.
-SELECT unnest($1::text[]) AS device_id, unnest($2::text[]) AS site_id, unnest($3::timestamptz[]) AS received_at
-
--- name: keys_of_heartbeat
--- What a refusal looks at, of a batch of one.
-SELECT $1::text AS device_id, $2::text AS site_id, $3::timestamptz AS received_at
-
--- name: new_device
--- The refusal of a device that has no row yet, where HEARTBEAT_NEW_DEVICES is reject. A LIMIT and no EXISTS, which the
--- planner may turn into a hash of the whole table (docs/decisions/0012).
-CASE WHEN (SELECT true FROM device_state AS known WHERE known.device_id = heartbeat.device_id LIMIT 1) IS NULL
-     THEN 'new_device' END
-
--- name: foreign_keys
--- The enforced foreign keys of device_state, and whether the role can see every parent's key: the right to read it, and
--- no row-level security in the way. (conenforced is new in PostgreSQL 18, hence the detour.)
-SELECT fk.conname::text,
-       array(SELECT a.attname::text
-               FROM unnest(fk.conkey) WITH ORDINALITY AS key (attnum, place)
-               JOIN pg_attribute AS a ON a.attrelid = fk.conrelid AND a.attnum = key.attnum
-              ORDER BY key.place) AS columns,
-       schema.nspname::text, parent.relname::text,
-       array(SELECT a.attname::text
-               FROM unnest(fk.confkey) WITH ORDINALITY AS key (attnum, place)
-               JOIN pg_attribute AS a ON a.attrelid = fk.confrelid AND a.attnum = key.attnum
-              ORDER BY key.place) AS keys,
-       parent.relkind = 'r' AS alone,
-       has_schema_privilege(schema.oid, 'USAGE')
-           AND NOT row_security_active(parent.oid)
-           AND (SELECT bool_and(has_column_privilege(parent.oid, attnum, 'SELECT')) FROM unnest(fk.confkey) AS attnum)
-  FROM pg_constraint AS fk
-  JOIN pg_class      AS parent ON parent.oid = fk.confrelid
-  JOIN pg_namespace  AS schema ON schema.oid = parent.relnamespace
- WHERE fk.conrelid = to_regclass('device_state')
-   AND fk.contype = 'f'
-   AND coalesce((to_jsonb(fk) ->> 'conenforced')::boolean, true)
- ORDER BY fk.oid
-
--- name: missing_parent
--- The refusal {name} of a heartbeat whose {parent} is not there. PostgreSQL looks at a key only where a row is made or
--- its key changes: a device that is in the table with this key already, or a heartbeat that is outdated, passes.
-CASE WHEN ({columns}) IN (SELECT {columns}
-                            FROM (SELECT {distinct} {columns} FROM ({keys}) AS heartbeat) AS heartbeat
-                           WHERE (SELECT true FROM {parent} AS parent WHERE {match} LIMIT 1) IS NULL)
-      AND NOT EXISTS (SELECT FROM device_state AS known
-                       WHERE known.device_id = heartbeat.device_id
-                         AND ({unchanged}
-                              OR (least(heartbeat.received_at, now()) < known.last_seen_ts
-                                  AND known.last_seen_ts <= now() + interval '5 minutes')))
-     THEN '{name}' END
+-- name: known_heartbeats
+-- The rows of the batch whose device has a row in the table.
+    SELECT * FROM heartbeat WHERE is_known ORDER BY device_id COLLATE "C"
 
 -- name: look
 -- Whether the database answers at all.
 SELECT 1
 
 -- name: sweep
--- The size of the fleet, and how many devices the mission's view calls stale.
+-- The size of the fleet, and how many devices the view calls stale.
 SELECT (SELECT count(*) FROM device_state), (SELECT count(*) FROM v_devices_stale)
