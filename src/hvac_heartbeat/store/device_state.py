@@ -12,9 +12,9 @@ from psycopg.pq import Format
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, Column
 from hvac_heartbeat.store.connection import texts
-from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.foreign_keys import ForeignKey, complaint, foreign_keys
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.sqlstates import StatementRefused
 from hvac_heartbeat.verdicts import Written
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ class DeviceState:
 
     def _write_once(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
         if len(heartbeats) == 1:
-            answer = self._database.exchange(self._upsert_one, _as_text(heartbeats[0]), None, deadline)
+            answer = self._database.execute(self._upsert_one, _as_text(heartbeats[0]), None, deadline)
         else:
-            answer = self._database.exchange(self._upsert, _packed(heartbeats), _ALL_BINARY, deadline)
+            answer = self._database.execute(self._upsert, _packed(heartbeats), _ALL_BINARY, deadline)
         if answer.command_tuples == len(heartbeats) and not self._complaints:
             return Written()  # the rows need not be looked at
         refusals = {device_id: refusal[0] if refusal else None for device_id, *refusal in texts(answer)}
