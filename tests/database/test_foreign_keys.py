@@ -12,8 +12,8 @@ from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.device_state import _ALL_BINARY, _packed
-from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.foreign_keys import _MOST
+from hvac_heartbeat.store.sqlstates import StatementRefused
 from tests.database.parents import KNOWN_DEVICE, KNOWN_SITE, NOW, Fleet, stored
 from tests.database.test_one_round_trip import STATEMENT_LIMIT
 
@@ -94,7 +94,7 @@ def test_a_parent_that_vanishes_after_the_look_is_looked_for_again(
 ) -> None:
     """The statement's look and the key's own check are two moments; the second one's refusal is met by a new look."""
     fleet.write("stranger")
-    exchange, vanished = fleet.database.exchange, False
+    execute, vanished = fleet.database.execute, False
 
     def race(*arguments: Any) -> PGresult:
         nonlocal vanished
@@ -102,9 +102,9 @@ def test_a_parent_that_vanishes_after_the_look_is_looked_for_again(
             vanished = True
             parents.execute("DELETE FROM devices WHERE device_id = 'd2'")
             raise StatementRefused("23503", "known_device", None)
-        return exchange(*arguments)
+        return execute(*arguments)
 
-    monkeypatch.setattr(fleet.database, "exchange", race)
+    monkeypatch.setattr(fleet.database, "execute", race)
     written = fleet.write("d1", "d2", "d3")
     assert written.rejected == {"d2": KNOWN_DEVICE}
     assert stored(parents) == {"d1", "d3"}
@@ -172,7 +172,7 @@ def test_the_look_at_many_parents_goes_through_their_index(fleet: Fleet, parents
     assert fleet.write("d1", "stranger").rejected
     heartbeats = [Heartbeat(f"m{n:05}", "north", received_at=NOW) for n in range(10_000, 10_500)]
     explain = b"EXPLAIN " + fleet.state._upsert
-    plan = fleet.database.exchange(explain, _packed(heartbeats), _ALL_BINARY, time.monotonic() + 30)
+    plan = fleet.database.execute(explain, _packed(heartbeats), _ALL_BINARY, time.monotonic() + 30)
     lines = [line for (line,) in texts(plan) if " on devices " in line]
     assert lines
     assert all("Index" in line for line in lines), lines

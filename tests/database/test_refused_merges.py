@@ -33,13 +33,13 @@ def _count(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Return the statements that the warm container will have sent."""
     assert wiring._container is not None
     sent: list[bytes] = []
-    exchange = wiring._container.database.exchange
+    execute = wiring._container.database.execute
 
     def counted(statement: bytes, *arguments: Any) -> PGresult:
         sent.append(statement)
-        return exchange(statement, *arguments)
+        return execute(statement, *arguments)
 
-    monkeypatch.setattr(wiring._container.database, "exchange", counted)
+    monkeypatch.setattr(wiring._container.database, "execute", counted)
     return sent
 
 

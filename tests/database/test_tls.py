@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.local import programs
 from hvac_heartbeat.local.postgres import PostgresServer
-from hvac_heartbeat.store.roots import BUNDLE, roots_for
+from hvac_heartbeat.store.root_certificates import BUNDLE, roots_for
 from tests.conftest import MISSION_SCHEMA
 from tests.database.debian import bindir_with_tls
 from tests.database.invocation import check, deliver

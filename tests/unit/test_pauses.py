@@ -13,7 +13,7 @@ from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store import database
 from hvac_heartbeat.store.connection import DeadlinePassed
 from hvac_heartbeat.store.database import _LONGEST_PAUSE_S, Database
-from hvac_heartbeat.store.failures import Failure, Remedy
+from hvac_heartbeat.store.sqlstates import Failure, Remedy
 
 
 @pytest.mark.parametrize("attempt", [0, 1, 10, 1_100, 999_999])

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.sqlstates import StatementRefused
 
 if TYPE_CHECKING:
     from hvac_heartbeat.store.database import Database

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.store.failures import StatementRefused
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.sqlstates import StatementRefused
 
 if TYPE_CHECKING:
     from hvac_heartbeat.store.database import Database

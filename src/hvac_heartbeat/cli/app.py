@@ -11,8 +11,8 @@ import typer
 from rich.text import Text
 
 from hvac_heartbeat.cli import check, migrate, run, send, serve, stale, tune
+from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.output import errors
-from hvac_heartbeat.cli.refusals import CallRefused
 from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
 from hvac_heartbeat.local.reader import give_up_on_the_reader
 

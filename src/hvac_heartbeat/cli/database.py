@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
-from hvac_heartbeat.cli.refusals import DatabaseRefused, advice
+from hvac_heartbeat.cli.errors import DatabaseRefused, advice
 from hvac_heartbeat.store.connection import connect
-from hvac_heartbeat.store.failures import understand
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.sqlstates import classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +61,7 @@ def _is_local(host: str) -> bool:
 def _refused(error: psycopg.Error, settings: Settings) -> DatabaseRefused:
     said = (str(error).strip().splitlines() or [type(error).__name__])[0]
     # A refused login has its SQLSTATE in the server's words alone.
-    known = advice(understand(error, connecting=isinstance(error, psycopg.OperationalError)).sqlstate)
+    known = advice(classify(error, connecting=isinstance(error, psycopg.OperationalError)).sqlstate)
     if known is None and isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
         return DatabaseRefused(f"no connection to {place(settings)}; check the DB_* variables ({said})")
     return DatabaseRefused(f"{place(settings)}: {f'{known} ({said})' if known else said}")

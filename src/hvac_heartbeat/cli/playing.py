@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from hvac_heartbeat.aws.handler import lambda_handler
-from hvac_heartbeat.cli.refusals import CallRefused, DatabaseRefused, advice
+from hvac_heartbeat.cli.errors import CallRefused, DatabaseRefused, advice
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.local.invocation import Invocation
 

@@ -10,9 +10,9 @@ import typer
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.cli.database import is_this_machine, opened, place, rows
+from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.output import answer_text, console, rows_table, show
 from hvac_heartbeat.cli.playing import is_good, play, read_event
-from hvac_heartbeat.cli.refusals import CallRefused
 from hvac_heartbeat.cli.stale import show_stale
 from hvac_heartbeat.local.events import sample
 from hvac_heartbeat.settings import Settings

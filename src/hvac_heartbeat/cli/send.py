@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from hvac_heartbeat.cli.database import opened
+from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.output import answer_text
 from hvac_heartbeat.cli.playing import is_good, play, read_event
-from hvac_heartbeat.cli.refusals import CallRefused
 from hvac_heartbeat.settings import Settings
 
 

@@ -14,8 +14,8 @@ from typing import Annotated, TextIO
 import typer
 
 from hvac_heartbeat.cli.database import place
+from hvac_heartbeat.cli.errors import CallRefused, advice
 from hvac_heartbeat.cli.output import console
-from hvac_heartbeat.cli.refusals import CallRefused, advice
 from hvac_heartbeat.cli.run import throwaway
 from hvac_heartbeat.local.gateway import HOST, Gateway
 from hvac_heartbeat.settings import Settings

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from hvac_heartbeat.cli.database import opened, place
+from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.output import console
-from hvac_heartbeat.cli.refusals import DatabaseRefused
 from hvac_heartbeat.settings import Settings
 
 _LOOK = (

@@ -18,8 +18,8 @@ from psycopg.pq import ExecStatus
 
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.credentials import credentials
-from hvac_heartbeat.store.roots import roots_for
-from hvac_heartbeat.store.waiting import within
+from hvac_heartbeat.store.root_certificates import roots_for
+from hvac_heartbeat.store.timeout import within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ class BoundedConnection(psycopg.Connection["Row"]):
 
     deadline: float = math.inf
 
-    def exchange(self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None) -> PGresult:
+    def send(self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None) -> PGresult:
         """Send one statement with parameters in PostgreSQL's own form, and return its answer as it came.
 
         Past the driver's cursor, which asks for the type of every value on the way there and back: for one heartbeat
@@ -106,7 +106,7 @@ def connect(settings: Settings, deadline: float | None = None, *, fresh: bool = 
 
     Raises:
         StoreUnavailable: when the credentials cannot be had, or what they name cannot be a host.
-        psycopg.Error: as the driver words it; `failures` translates.
+        psycopg.Error: as the driver words it; `sqlstates` translates.
     """
     deadline = time.monotonic() + _ADDRESS_TIMEOUT_S if deadline is None else deadline
     login = credentials(settings, deadline, fresh=fresh)
@@ -161,7 +161,7 @@ def _open(exchange: PQGenConn[PGconn], deadline: float) -> PGconn:
         return opened
 
 
-def abandon(connection: BoundedConnection) -> None:
+def cancel_and_close(connection: BoundedConnection) -> None:
     """Close a connection whose server has not answered, asking it to stop the statement but not waiting for that."""
     if psycopg.capabilities.has_cancel_safe():  # before libpq 17 a cancellation waits for as long as it takes
         with contextlib.suppress(psycopg.Error):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.store.waiting import within
+from hvac_heartbeat.store.timeout import within
 
 if TYPE_CHECKING:
     from botocore.config import Config

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.store.connection import BoundedConnection, DeadlinePassed, abandon, connect
-from hvac_heartbeat.store.failures import Failure, Remedy, StatementRefused, understand
+from hvac_heartbeat.store.connection import BoundedConnection, DeadlinePassed, cancel_and_close, connect
+from hvac_heartbeat.store.sqlstates import Failure, Remedy, StatementRefused, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,11 +38,11 @@ class Database:
     def run(self, statement: str, deadline: float) -> list[tuple[Any, ...]]:
         """Run a statement without parameters in a transaction of its own and return its rows.
 
-        As for `exchange`, which it differs from in that the driver makes Python values of the rows.
+        As for `execute`, which it differs from in that the driver makes Python values of the rows.
         """
-        return self._persist(lambda connection: connection.execute(statement.encode()).fetchall(), deadline)
+        return self._run(lambda connection: connection.execute(statement.encode()).fetchall(), deadline)
 
-    def exchange(
+    def execute(
         self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None, deadline: float
     ) -> PGresult:
         """Run one statement in a transaction of its own and return its answer as it came.
@@ -55,7 +55,7 @@ class Database:
             StatementRefused: the database refuses one of the rows.
             StoreUnavailable: anything else.
         """
-        return self._persist(lambda connection: connection.exchange(statement, parameters, formats), deadline)
+        return self._run(lambda connection: connection.send(statement, parameters, formats), deadline)
 
     def close(self) -> None:
         """Close the connection, if there is one; the next statement opens another."""
@@ -63,31 +63,31 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _persist(self, act: Callable[[BoundedConnection], T], deadline: float) -> T:
+    def _run(self, act: Callable[[BoundedConnection], T], deadline: float) -> T:
         if time.monotonic() >= deadline:
             raise StoreUnavailable("no time was left to write the heartbeats")
         started = time.perf_counter()
         try:
-            return self._try(act, deadline)
+            return self._attempt(act, deadline)
         except psycopg.Error as error:
-            return self._try_again(error, act, deadline)
+            return self._retry(error, act, deadline)
         finally:
             self.milliseconds += (time.perf_counter() - started) * 1000
 
-    def _try(self, act: Callable[[BoundedConnection], T], deadline: float, *, fresh: bool = False) -> T:
+    def _attempt(self, act: Callable[[BoundedConnection], T], deadline: float, *, fresh: bool = False) -> T:
         connection = self._connection
         if connection is None:
             connection = self._connection = connect(self.settings, deadline, fresh=fresh)
         connection.deadline = deadline
         return act(connection)
 
-    def _try_again(self, error: psycopg.Error, act: Callable[[BoundedConnection], T], deadline: float) -> T:
+    def _retry(self, error: psycopg.Error, act: Callable[[BoundedConnection], T], deadline: float) -> T:
         """Try the remedies of one error after the other until the statement is through or there is nothing to try."""
         spent: set[Remedy] = set()
         attempt = 0
         before: Failure | None = None
         while True:
-            failure = understand(error, connecting=self._connection is None)
+            failure = classify(error, connecting=self._connection is None)
             if failure.remedy is Remedy.REFUSED:
                 raise StatementRefused(
                     failure.sqlstate or "", error.diag.constraint_name, error.diag.column_name
@@ -101,7 +101,7 @@ class Database:
             before = failure
             time.sleep(pause)
             try:
-                return self._try(act, deadline, fresh=failure.remedy is Remedy.CREDENTIALS)
+                return self._attempt(act, deadline, fresh=failure.remedy is Remedy.CREDENTIALS)
             except psycopg.Error as another:
                 error = another
                 attempt += 1
@@ -110,7 +110,7 @@ class Database:
         if self._connection is None:
             return
         if isinstance(error, DeadlinePassed):
-            abandon(self._connection)
+            cancel_and_close(self._connection)
         if self._connection.closed or failure.remedy in (Remedy.RECONNECT, Remedy.REDIRECT, Remedy.CREDENTIALS):
             self.close()
 

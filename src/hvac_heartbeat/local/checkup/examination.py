@@ -16,9 +16,9 @@ from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.local.checkup.tls import examine_tls
 from hvac_heartbeat.store.connection import connect
 from hvac_heartbeat.store.credentials import credentials
-from hvac_heartbeat.store.failures import understand
 from hvac_heartbeat.store.foreign_keys import key_of
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.sqlstates import classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def examine(settings: Settings) -> list[Finding]:
     except StoreUnavailable as error:
         return [Finding("connection", Level.WRONG, str(error))]
     except psycopg.Error as error:
-        failure = understand(error, connecting=True)
+        failure = classify(error, connecting=True)
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         found = [
             Finding("connection", Level.WRONG, f"{failure.message} ({said})", server_rules.way_in(failure.sqlstate))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from hvac_heartbeat.local.checkup.finding import Finding, Level
-from hvac_heartbeat.store.roots import roots_for
+from hvac_heartbeat.store.root_certificates import roots_for
 
 if TYPE_CHECKING:
     from hvac_heartbeat.settings import Settings

@@ -86,7 +86,7 @@ _TLS_WORDS: Final = (
 _UNREACHABLE = Failure(Remedy.PAUSE, "the database cannot be reached")
 
 
-def understand(error: psycopg.Error, *, connecting: bool) -> Failure:
+def classify(error: psycopg.Error, *, connecting: bool) -> Failure:
     """Return what an error means. `connecting` tells a login from a statement."""
     if isinstance(error, DeadlinePassed):
         return Failure(Remedy.NONE, "the database did not answer in time")

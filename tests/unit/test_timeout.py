@@ -13,7 +13,7 @@ from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.connection import connect
 from hvac_heartbeat.store.credentials import CredentialsUnavailable, credentials
-from hvac_heartbeat.store.waiting import within
+from hvac_heartbeat.store.timeout import within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
