@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from benchmarks.server import Server
 
 SECONDS = {1: 8, 1_000: 16, 10_000: 30}
-NAMES = [name for name, _ in device_state._COLUMNS]  # noqa: SLF001 - the order of the statement's parameters
+NAMES = Heartbeat.__struct_fields__  # the order of the statement's parameters
 TYPES = ("text", "text", "timestamptz", "text", "text", "float8", "float8", "int", "int", "timestamptz")
 COLUMNS = ", ".join(f"{name} {kind}" for name, kind in zip(NAMES, TYPES, strict=True))
 
@@ -34,6 +34,7 @@ FROM_ROWS = (
     f"AS batch({', '.join(NAMES)})"
 )
 
+RETURNING = "RETURNING device_id, 'written'"
 COUNTED = "WITH written AS ({}) SELECT count(*) FROM written"
 
 Send = Callable[[BoundedConnection, bytes, Sequence[Heartbeat]], object]
@@ -66,15 +67,14 @@ def forms(size: int) -> dict[str, tuple[str, Send]]:
     upsert = named["upsert_many"].format(upsert=named["upsert"]).format(rows=named["rows"])
     ours = upsert.format(heartbeats=named["heartbeats"])
     found: dict[str, tuple[str, Send]] = {
-        "packed arrays, unnest in the select list": (ours, _packed),
-        "packed arrays, unnest in FROM": (upsert.format(heartbeats=FROM_ROWS), _packed),
+        "array literals, unnest in the select list": (ours, _literals),
+        "array literals, unnest in FROM": (upsert.format(heartbeats=FROM_ROWS), _literals),
         "the driver's own arrays": (ours, _lists),
         "one JSON parameter": (upsert.format(heartbeats=JSON_ROWS), _json),
-        "packed arrays, nothing returned": (ours.replace("RETURNING device_id", ""), _packed),
-        "packed arrays, count returned": (COUNTED.format(ours), _packed),
+        "array literals, nothing returned": (ours.replace(RETURNING, ""), _literals),
+        "array literals, count returned": (COUNTED.format(ours), _literals),
     }
     if size == 1:
-        found["plain values in a subquery"] = (upsert.format(heartbeats=named["heartbeat"]), _plain)
         found["plain values"] = (named["upsert"].format(rows=named["row"]), _plain)
         found["plain values, through the driver's cursor"] = (named["upsert"].format(rows=named["row"]), _cursor)
     return found
@@ -115,8 +115,8 @@ def _starter(name: str, form: tuple[str, Send], heartbeats: Sequence[Heartbeat])
     return lambda: Form(name, *form, heartbeats)
 
 
-def _packed(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
-    return connection.send(statement, device_state._packed(heartbeats), device_state._ALL_BINARY)  # noqa: SLF001 - the product's own
+def _literals(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
+    return connection.send(statement, device_state._as_arrays(heartbeats), None)  # noqa: SLF001 - the product's own
 
 
 def _json(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:

@@ -1,7 +1,7 @@
 """One reader per field of a heartbeat: the value as PostgreSQL takes it, or the reason why it cannot be used.
 
-These are the exact rules and the slow path: `reading` lets a clean heartbeat pass without them. Every reader takes one decoded JSON value and raises `Unusable`; none of them raises anything else,
-whatever the value.
+These are the exact rules and the slow path: `reading` lets a clean heartbeat pass without them. Every reader takes one
+decoded JSON value and raises `Unusable`; none of them raises anything else, whatever the value.
 """
 
 from __future__ import annotations

@@ -64,6 +64,7 @@ OPTIONAL: dict[str, Callable[[object], object]] = {
     "poll_interval_s": fields.interval,
 }
 OPTIONAL_FIELDS = (*OPTIONAL, "last_upload_ts")
+SITES_APART = 4
 
 
 def read_exactly(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[Complaint]]:
@@ -106,32 +107,57 @@ def _identity(body: dict[str, object], field: str) -> str:
 
 
 def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
-    """Return the fewest heartbeats that leave the row that all these of one device would leave one by one.
+    """Return the fewest heartbeats, oldest first, that leave the row that all of one device's would leave one by one.
 
-    The newest alone where it says every field that the older ones say, which is the usual case. An older one stays
-    before it for a field that nobody newer says: whether that value counts depends on the stored row, which may be
-    newer than it. So there are at most as many as there are optional fields, and one more. Oldest first; of equal
-    times the later in `heartbeats` counts as the newer, and no time is the newest of all, because it will be the
-    database's now().
+    The newest alone where it says every field that the older ones say, which is the usual case. An older one stays for
+    a field that nobody newer says: whether that value counts depends on the stored row, which may be newer. The newest
+    sites are merged each by itself, because the database may refuse one of them and take another. So there are at most
+    (4 sites and all others) times (7 optional fields and the newest). Of equal times the later in `heartbeats` counts
+    as the newer, and no time is the newest of all, because it will be the database's now().
     """
-    ordered = sorted(heartbeats, key=arrival_order)
-    newest = ordered.pop()
-    kept = [newest]
-    unsaid = [field for field in OPTIONAL_FIELDS if getattr(newest, field) is None]
-    for older in reversed(ordered):
-        if not unsaid:
-            break
-        missing = [field for field in unsaid if getattr(older, field) is not None]
-        if missing and older.received_at == kept[-1].received_at:
-            kept[-1] = copy(kept[-1])
-            for field in missing:
-                setattr(kept[-1], field, getattr(older, field))
-        elif missing:
-            kept.append(older)
-        unsaid = [field for field in unsaid if field not in missing]
+    kept: list[Heartbeat] = []
+    oldest: dict[str | None, int] = {}  # of each site, the place in `kept`
+    unsaid: dict[str | None, tuple[str, ...]] = {}
+    for heartbeat in _newest_first(heartbeats):
+        site = heartbeat.site_id if heartbeat.site_id in unsaid or len(unsaid) < SITES_APART else None
+        is_newest = site not in unsaid
+        said = [field for field in unsaid.get(site, OPTIONAL_FIELDS) if getattr(heartbeat, field) is not None]
+        if not (is_newest or said):
+            continue
+        unsaid[site] = tuple(field for field in unsaid.get(site, OPTIONAL_FIELDS) if field not in said)
+        if not is_newest and heartbeat.received_at == kept[oldest[site]].received_at:
+            newer = kept[oldest[site]] = copy(kept[oldest[site]])
+            for field in said:
+                setattr(newer, field, getattr(heartbeat, field))
+        else:
+            oldest[site] = len(kept)
+            kept.append(heartbeat)
     return kept[::-1]
 
 
-def arrival_order(heartbeat: Heartbeat) -> tuple[bool, datetime]:
-    """Return what heartbeats of one device are ordered by; no time is the latest of all."""
+def newest_sites(heartbeats: Iterable[Heartbeat]) -> set[str]:
+    """Return the sites that `merge` keeps apart."""
+    return set(list(dict.fromkeys(heartbeat.site_id for heartbeat in _newest_first(heartbeats)))[:SITES_APART])
+
+
+def _newest_first(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
+    return sorted(heartbeats, key=_arrival_order)[
+        ::-1
+    ]  # of equal times the last comes first, which reverse=True undoes
+
+
+def _arrival_order(heartbeat: Heartbeat) -> tuple[bool, datetime]:
     return heartbeat.received_at is None, heartbeat.received_at or _YEAR_2
+
+
+def of_several(heartbeats: Iterable[Heartbeat]) -> dict[str, list[Heartbeat]]:
+    """Return the heartbeats of each device that has more than one, in the order of the devices' ids."""
+    by_device: dict[str, list[Heartbeat]] = {}
+    for heartbeat in heartbeats:
+        by_device.setdefault(heartbeat.device_id, []).append(heartbeat)
+    return {device_id: found for device_id, found in sorted(by_device.items()) if len(found) > 1}
+
+
+def says_more(heartbeat: Heartbeat) -> bool:
+    """Say whether a heartbeat has any optional field."""
+    return any(getattr(heartbeat, field) is not None for field in OPTIONAL_FIELDS)

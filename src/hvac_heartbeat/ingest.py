@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import Outcome
+    from hvac_heartbeat.outcome import Outcome, WriteResult
     from hvac_heartbeat.records import Record
-    from hvac_heartbeat.writing import Writer, WriteResult
+    from hvac_heartbeat.writing import Writer
 
 
 def ingest(records: Iterable[Record], writer: Writer, deadline: float, *, refuse_too_many: bool = False) -> Outcome:

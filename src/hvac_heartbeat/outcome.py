@@ -72,6 +72,26 @@ class BatchResult(msgspec.Struct, frozen=True):
     rejected: dict[str, Complaint] = msgspec.field(default_factory=dict)
 
 
+class WriteResult:
+    """What became of an event's heartbeats; a device in none of the four was updated.
+
+    What is rejected, or loses its optional fields, is named by device and site: the store may take a device at one site
+    and refuse it at another.
+    """
+
+    def __init__(self) -> None:
+        self.outdated: set[str] = set()
+        self.failed: set[str] = set()
+        self.rejected: dict[tuple[str, str], Complaint] = {}
+        self.ignored: dict[tuple[str, str], Complaint] = {}
+        self.failure: StoreUnavailable | None = None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every heartbeat was updated, with all its fields."""
+        return not (self.outdated or self.failed or self.rejected or self.ignored)
+
+
 class Outcome(msgspec.Struct):
     """What became of every heartbeat of an event, in the order of the event.
 

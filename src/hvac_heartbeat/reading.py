@@ -127,7 +127,11 @@ def _arrivals(record: Record, bodies: list[object], outcome: Outcome) -> Arrival
     if record.own_clock and record.body is not bodies:
         earliest = _earlier(earliest, record.body, first, outcome)
     ruled = record.binding is not None and record.binding.outranks
-    if not record.own_clock or ruled or not [body for body in bodies if isinstance(body, dict) and "received_at" in body]:
+    if (
+        not record.own_clock
+        or ruled
+        or not [body for body in bodies if isinstance(body, dict) and "received_at" in body]
+    ):
         return [earliest] * len(bodies)
     return [_earlier(earliest, body, index, outcome) for index, body in enumerate(bodies, first)]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
-from hvac_heartbeat.heartbeat import OPTIONAL_FIELDS, Heartbeat, merge
+from hvac_heartbeat.heartbeat import Heartbeat, merge, newest_sites, of_several, says_more
+from hvac_heartbeat.outcome import WriteResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 BATCH_LIMIT: Final = 10_000  # devices
 _SMALL_BATCH: Final = 8  # a refused batch of so few is not halved any more
 _HOPELESS: Final = 64  # refusals in a row
-_SITES_LIMIT: Final = 4  # refused sites of one device in one event
 _REMEMBERED: Final = 50_000  # devices; some 15 MB
 _REFUSAL_LASTS_S: Final = 300.0
 
@@ -37,26 +37,6 @@ class Store(Protocol):
             StoreUnavailable: it could not write any, and all are worth a retry.
         """
         ...
-
-
-class WriteResult:
-    """What became of an event's heartbeats; a device in none of the four was updated.
-
-    What is rejected, or loses its optional fields, is named by device and site: the store may take a device at one site
-    and refuse it at another.
-    """
-
-    def __init__(self) -> None:
-        self.outdated: set[str] = set()
-        self.failed: set[str] = set()
-        self.rejected: dict[tuple[str, str], Complaint] = {}
-        self.ignored: dict[tuple[str, str], Complaint] = {}
-        self.failure: StoreUnavailable | None = None
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether every heartbeat was updated, with all its fields."""
-        return not (self.outdated or self.failed or self.rejected or self.ignored)
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -96,8 +76,8 @@ class _EventWrite:
         first = {heartbeat.device_id: heartbeat for heartbeat in heartbeats}
         steps: dict[str, list[Heartbeat]] = {}
         if len(first) < len(heartbeats):
-            self._several = _of_several(heartbeats)
-            steps = {device_id: merge(found) for device_id, found in sorted(self._several.items())}
+            self._several = of_several(heartbeats)
+            steps = {device_id: merge(found) for device_id, found in self._several.items()}
             first.update((device_id, found[0]) for device_id, found in steps.items())
         alone: dict[str, None] = {}  # in the order in which they are to be tried
         self._write_together([first[device_id] for device_id in sorted(first)], alone)
@@ -111,29 +91,34 @@ class _EventWrite:
         return self._result
 
     def _write_together(self, heartbeats: list[Heartbeat], alone: dict[str, None]) -> None:
-        """Write them in batches; the devices of batches that are refused are added to `alone`."""
+        """Write them in batches; the devices of batches that stay refused are added to `alone`."""
         if self._refused or alone:
             heartbeats = [
                 heartbeat
                 for heartbeat in heartbeats
                 if heartbeat.device_id not in self._refused and heartbeat.device_id not in alone
             ]
+        halves: deque[list[Heartbeat]] = deque()
+        for start in range(0, len(heartbeats), BATCH_LIMIT):
+            self._try_batch(heartbeats[start : start + BATCH_LIMIT], halves)
         # Half of the time for halves, so that there is some for each device by itself.
         half_time = (time.monotonic() + self._deadline) / 2
-        batches = deque(heartbeats[start : start + BATCH_LIMIT] for start in range(0, len(heartbeats), BATCH_LIMIT))
-        while batches:
-            batch = batches.popleft()
-            try:
-                self._write_batch(batch)
-            except BatchRefused:
-                hopeless = self._refusals_in_a_row >= _HOPELESS or time.monotonic() > half_time
-                if len(batch) <= _SMALL_BATCH or hopeless:
-                    alone.update(dict.fromkeys(heartbeat.device_id for heartbeat in batch))
-                else:
-                    middle = len(batch) // 2
-                    batches += (batch[:middle], batch[middle:])
-            except StoreUnavailable as failure:
-                self._fail((heartbeat.device_id for heartbeat in batch), failure)
+        while halves:
+            batch = halves.popleft()
+            is_hopeless = self._refusals_in_a_row >= _HOPELESS or time.monotonic() > half_time
+            if is_hopeless or len(batch) <= _SMALL_BATCH:
+                alone.update(dict.fromkeys(heartbeat.device_id for heartbeat in batch))
+            else:
+                self._try_batch(batch, halves)
+
+    def _try_batch(self, batch: list[Heartbeat], halves: deque[list[Heartbeat]]) -> None:
+        try:
+            self._write_batch(batch)
+        except BatchRefused:
+            middle = len(batch) // 2
+            halves.extend(half for half in (batch[:middle], batch[middle:]) if half)
+        except StoreUnavailable as failure:
+            self._fail((heartbeat.device_id for heartbeat in batch), failure)
 
     def _write_batch(self, batch: Sequence[Heartbeat]) -> None:
         try:
@@ -157,15 +142,14 @@ class _EventWrite:
         for device_id, heartbeats in devices.items():
             if hopeless is not None:
                 self._fail([device_id], hopeless)
-            elif time.monotonic() >= self._deadline:
-                self._leave(device_id, heartbeats)
-            else:
-                try:
-                    self._write_device(device_id, heartbeats)
-                except StoreUnavailable as failure:
+                continue
+            try:
+                self._write_device(device_id, heartbeats)
+            except StoreUnavailable as failure:
+                if not self._was_refused_lately(device_id, heartbeats):
                     self._fail([device_id], failure)
-                    if self._failures_in_a_row >= _HOPELESS:
-                        hopeless = failure
+                if self._failures_in_a_row >= _HOPELESS:
+                    hopeless = failure
 
     def _write_device(self, device_id: str, heartbeats: list[Heartbeat]) -> None:
         """Write one device's heartbeats, without those of the sites at which the store refuses it.
@@ -173,58 +157,61 @@ class _EventWrite:
         Raises:
             StoreUnavailable: the device has failed.
         """
-        refused: BatchRefused | None = None
-        for _ in range(_SITES_LIMIT):
-            for step in merge(heartbeats):
-                refused = self._write_step(step)
-                if refused is not None:
-                    break
-            else:
-                return
-            site_id = step.site_id
-            self._reject(device_id, (one for one in heartbeats if one.site_id == site_id), refused)
-            heartbeats = [heartbeat for heartbeat in heartbeats if heartbeat.site_id != site_id]
-            if not heartbeats:
-                return
-        if refused is not None:
-            self._reject(device_id, heartbeats, refused)
+        sites = newest_sites(heartbeats)  # all others count as one
+        refused: dict[str | None, BatchRefused] = {}
+        for step in merge(heartbeats):
+            site = step.site_id if step.site_id in sites else None
+            refusal = None if site in refused else self._write_step(step)
+            if refusal is not None:
+                refused[site] = refusal
+        for heartbeat in heartbeats if refused else ():
+            refusal = refused.get(heartbeat.site_id if heartbeat.site_id in sites else None)
+            if refusal is not None:
+                self._result.rejected[device_id, heartbeat.site_id] = refusal.complaint
 
     def _write_step(self, heartbeat: Heartbeat) -> BatchRefused | None:
-        """Write one heartbeat, without its optional fields where it is refused with them; return what refuses it."""
+        """Write one heartbeat, without its optional fields where it is refused with them; return what rejects it.
+
+        Raises:
+            StoreUnavailable: it has failed.
+        """
         device_id = heartbeat.device_id
+        known = self._refused.get(device_id)
         try:
             self._write_batch([heartbeat])
         except BatchRefused as refused:
-            known = self._refused.get(device_id)
             # What refused it without its optional fields last time would do so again.
             is_known = known is not None and known.complaint == refused.complaint
-            if refused.failure is not None or is_known or not _says_more(heartbeat):
-                return refused
-            try:
-                self._write_batch([Heartbeat(device_id, heartbeat.site_id, heartbeat.received_at)])
-            except BatchRefused as bare:
-                return bare
-            self._result.ignored[device_id, heartbeat.site_id] = refused.complaint
-            self._remember(device_id, None)
-        else:
-            self._refused.pop(device_id, None)
+            if refused.failure is None and not is_known and says_more(heartbeat):
+                try:
+                    self._write_batch([Heartbeat(device_id, heartbeat.site_id, heartbeat.received_at)])
+                except BatchRefused as bare:
+                    refused = bare
+                else:
+                    self._result.ignored[device_id, heartbeat.site_id] = refused.complaint
+                    self._remember(device_id, None)
+                    return None
+            self._remember(device_id, refused.complaint if refused.failure is None else None)
+            if refused.failure is not None:
+                raise refused.failure from refused
+            return refused
+        if known is not None:
+            del self._refused[device_id]
         return None
 
-    def _reject(self, device_id: str, heartbeats: Iterable[Heartbeat], refused: BatchRefused) -> None:
-        self._remember(device_id, refused.complaint if refused.failure is None else None)
-        if refused.failure is not None:
-            raise refused.failure
-        for heartbeat in heartbeats:
-            self._result.rejected[device_id, heartbeat.site_id] = refused.complaint
-
-    def _leave(self, device_id: str, heartbeats: list[Heartbeat]) -> None:
-        """Say what becomes of a device for which no time is left: what was refused a moment ago is, the rest failed."""
+    def _was_refused_lately(self, device_id: str, heartbeats: list[Heartbeat]) -> bool:
+        """Reject again, for want of time to try it, what the store rejected a moment ago: so a retry gets further."""
         known = self._refused.get(device_id)
-        if known is None or known.complaint is None or known.at < time.monotonic() - _REFUSAL_LASTS_S:
-            self._fail([device_id], StoreUnavailable("no time was left to write the heartbeats"))
-        else:
-            for heartbeat in heartbeats:
-                self._result.rejected[device_id, heartbeat.site_id] = known.complaint
+        if (
+            time.monotonic() < self._deadline
+            or known is None
+            or known.complaint is None
+            or known.at < time.monotonic() - _REFUSAL_LASTS_S
+        ):
+            return False
+        for heartbeat in heartbeats:
+            self._result.rejected[device_id, heartbeat.site_id] = known.complaint
+        return True
 
     def _remember(self, device_id: str, complaint: Complaint | None) -> None:
         self._refused.pop(device_id, None)
@@ -235,15 +222,3 @@ class _EventWrite:
     def _fail(self, device_ids: Iterable[str], failure: StoreUnavailable) -> None:
         self._result.failed.update(device_ids)
         self._result.failure = self._result.failure or failure
-
-
-def _of_several(heartbeats: Iterable[Heartbeat]) -> dict[str, list[Heartbeat]]:
-    """Return the heartbeats of each device that has more than one."""
-    by_device: dict[str, list[Heartbeat]] = {}
-    for heartbeat in heartbeats:
-        by_device.setdefault(heartbeat.device_id, []).append(heartbeat)
-    return {device_id: found for device_id, found in by_device.items() if len(found) > 1}
-
-
-def _says_more(heartbeat: Heartbeat) -> bool:
-    return any(getattr(heartbeat, field) is not None for field in OPTIONAL_FIELDS)

@@ -19,7 +19,7 @@ from hvac_heartbeat.store import database as store_database
 from hvac_heartbeat.store.connection import connect
 from tests.conftest import MISSION_SCHEMA
 from tests.database.invocation import deliver, settle
-from tests.database.parents import PARENTS, Fleet
+from tests.database.refusals.foreign_key_schema import FOREIGN_KEYS, Fleet
 from tests.database.servers import LIMITS
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def logins(admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Mock:
 @pytest.fixture
 def parents(database: Database) -> Iterator[psycopg.Connection]:
     with database.connect() as connection:
-        connection.execute(PARENTS)
+        connection.execute(FOREIGN_KEYS)
         yield connection
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hvac_heartbeat.heartbeat import Heartbeat, merge
+from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
+from hvac_heartbeat.writing import Writer
 from tests.database.invocation import wait_until
 from tests.database.servers import backends
 
@@ -27,14 +28,14 @@ BATCH = 500
 FLEET = 700  # so that any two batches overlap
 
 
-def _write_for_a_while(writer: int, *, sifts: bool) -> tuple[int, dict[str, Heartbeat]]:
+def _write_for_a_while(number: int, *, known_only: bool) -> tuple[int, dict[str, Heartbeat]]:
     """Return how many batches were written, and the newest heartbeat of each device among them.
 
-    A writer that `sifts` sends the statement that looks at a batch before it writes it.
+    With `known_only` it sends the statement that looks at a batch before it writes it.
     """
-    chance = random.Random(writer)  # noqa: S311 - a shuffle, not a secret
+    chance = random.Random(number)  # noqa: S311 - a shuffle, not a secret
     database = Database(Settings.from_environment(os.environ))
-    store = DeviceState(database, new_devices=not sifts)
+    writer = Writer(DeviceState(database, new_devices=not known_only))
     newest: dict[str, Heartbeat] = {}
     batches, ends = 0, time.monotonic() + SECONDS
     base = datetime.now(UTC) - timedelta(days=1)
@@ -42,12 +43,12 @@ def _write_for_a_while(writer: int, *, sifts: bool) -> tuple[int, dict[str, Hear
         while time.monotonic() < ends:
             arrived = base + timedelta(seconds=chance.uniform(0, 3600))
             batch = [
-                Heartbeat(f"d{device}", f"s{writer}", queue_depth=batches, received_at=arrived)
+                Heartbeat(f"d{device}", f"s{number}", queue_depth=batches, received_at=arrived)
                 for device in chance.sample(range(1, FLEET + 1), BATCH)
             ]
-            written = store.write(merge(batch), time.monotonic() + 30)
-            assert not written.rejected
-            assert not written.failed
+            result = writer.write(batch, time.monotonic() + 30)
+            assert not result.rejected
+            assert not result.failed
             for heartbeat in batch:
                 known = newest.get(heartbeat.device_id)
                 if known is None or (known.received_at or arrived) <= arrived:
@@ -58,19 +59,19 @@ def _write_for_a_while(writer: int, *, sifts: bool) -> tuple[int, dict[str, Hear
     return batches, newest
 
 
-@pytest.mark.parametrize("sifting", [0, WRITERS // 2], ids=["all plain", "half of them sifting"])
+@pytest.mark.parametrize("known_only", [0, WRITERS // 2], ids=["all accept new devices", "half of them reject"])
 def test_eight_writers_of_overlapping_batches_never_deadlock_and_leave_the_newest(
-    environment: dict[str, str], connection: psycopg.Connection, sifting: int
+    environment: dict[str, str], connection: psycopg.Connection, known_only: int
 ) -> None:
-    """Batches in random order of devices; the order in which rows are locked is `merge`'s, for either statement."""
-    if sifting:  # for whom a device without a row would be a new one
+    """Batches in random order of devices; the order in which rows are locked is the writer's, for either statement."""
+    if known_only:  # for whom a device without a row would be a new one
         connection.execute(
             "INSERT INTO device_state (device_id, site_id, last_seen_ts)"
             " SELECT 'd' || n, 'before', now() - interval '2 days' FROM generate_series(1, %s) AS n",
             [FLEET],
         )
     with ThreadPoolExecutor(WRITERS) as pool:
-        writing = [pool.submit(_write_for_a_while, writer, sifts=writer < sifting) for writer in range(WRITERS)]
+        writing = [pool.submit(_write_for_a_while, number, known_only=number < known_only) for number in range(WRITERS)]
         results = [written.result() for written in writing]
     assert min(batches for batches, _ in results) > 1
     expected: dict[str, tuple[datetime, str]] = {}

@@ -85,11 +85,11 @@ def known() -> list[Body]:
 
 
 @law
-@given(batch=heartbeats(), data=st.data())
+@given(batch=heartbeats(), known=heartbeats(), data=st.data())
 def test_a_batch_leaves_what_its_heartbeats_leave_one_by_one(
-    handler: Handler, connection: psycopg.Connection, known: list[Body], batch: list[Body], data: st.DataObject
+    handler: Handler, connection: psycopg.Connection, batch: list[Body], known: list[Body], data: st.DataObject
 ) -> None:
-    """Whole, shuffled, repeated, or split anywhere in order of time: the rows are the same."""
+    """Whole, shuffled, repeated, or split anywhere in order of time, on rows older or newer: they are the same."""
     deliver(handler, connection, batch, known)
     expected = rows(connection)
     shuffled = data.draw(st.permutations(batch))
@@ -114,6 +114,18 @@ def test_last_seen_is_the_same_for_any_order_of_delivery(
     assert last_seen(connection) == expected
     deliver(handler, connection, order, known)
     assert last_seen(connection) == expected
+
+
+def test_what_is_delivered_again_beside_news_takes_no_newer_value_back(
+    handler: Handler, connection: psycopg.Connection
+) -> None:
+    handler({"device_id": "a", "site_id": "s", "cpu_pct": 2.5, "received_at": at(40)})
+    again = {"device_id": "a", "site_id": "s", "cpu_pct": 1.5, "received_at": at(3)}
+    news = {"device_id": "a", "site_id": "s", "received_at": at(50)}
+    body = json.loads(handler([again, news])["body"])
+    assert body["updated_devices"] == ["a"]
+    row = connection.execute("SELECT cpu_pct, last_seen_ts FROM device_state").fetchone()
+    assert row == (2.5, BASE + timedelta(seconds=50))
 
 
 def test_an_older_heartbeat_changes_nothing_and_is_a_success(handler: Handler, connection: psycopg.Connection) -> None:

@@ -151,15 +151,28 @@ def test_more_than_10_000_heartbeats_are_refused_with_nothing_written(
     assert not seen()
 
 
-@pytest.mark.parametrize("name", ["sns", "eventbridge", "sqs"])
-def test_more_than_10_000_heartbeats_of_an_asynchronous_sender_are_written_in_parts(
+@pytest.mark.parametrize("name", ["sqs", "kinesis", "kafka-msk", "sns", "eventbridge"])
+def test_a_record_of_more_than_10_000_heartbeats_is_rejected_as_one(
     name: str, function: Function, seen: Callable[[], dict[str, Any]]
 ) -> None:
-    heartbeats = [{"device_id": str(number), "site_id": "s"} for number in range(10_001)]
-    event = KINDS[name].event(heartbeats if name != "sqs" else [{"devices": heartbeats}], _now())
-    answer = function(event)
-    assert answer.get("statusCode", 200) == 200
-    assert len(seen()) == 10_001
+    too_many = [{"device_id": str(number), "site_id": "s"} for number in range(10_001)]
+    in_one_record = name in ("sns", "eventbridge")
+    function(KINDS[name].event(too_many if in_one_record else [{"devices": too_many}, GOOD[0]], _now()))
+    rejection, invocation = function.log()
+    assert rejection["reason"] == "holds 10001 heartbeats, at most 10000 are taken: send smaller ones"
+    assert invocation["rejected"] == 1
+    assert list(seen()) == ([] if in_one_record else ["d1"])
+
+
+def test_an_event_of_more_than_10_000_heartbeats_is_written_in_parts(
+    function: Function, seen: Callable[[], dict[str, Any]]
+) -> None:
+    records = [
+        {"devices": [{"device_id": f"{record}-{number}", "site_id": "s"} for number in range(5_000)]}
+        for record in range(3)
+    ]
+    assert function(KINDS["sqs"].event(records, _now())) == {"batchItemFailures": []}
+    assert len(seen()) == 15_000
 
 
 @pytest.mark.parametrize("kind", [KINDS["http-api"], KINDS["direct"]], ids=lambda kind: kind.name)

@@ -15,9 +15,9 @@ import pytest
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.aws.triggers import recognise
-from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
+from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.store import device_state
-from hvac_heartbeat.verdicts import Written
 from tests.triggers.conftest import Context
 from tests.triggers.fuzzing import EventMaker
 
@@ -69,26 +69,31 @@ class CheckingStore:
     def __init__(self, *_: object, **__: object) -> None:
         self.heartbeats = 0
 
-    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
+    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
         ids = [heartbeat.device_id for heartbeat in heartbeats]
         assert ids == sorted(set(ids))
         for heartbeat in heartbeats:
             check_heartbeat(heartbeat)
-        device_state._packed(heartbeats)  # they can be packed for the wire
+        device_state._as_arrays(heartbeats)  # they can be packed for the wire
         self.heartbeats += len(heartbeats)
         if Told.to == "fail":
             raise StoreUnavailable
-        if Told.to == "fail in part":
-            return Written(failed=frozenset(ids[::2]), failure=StoreUnavailable())
-        if Told.to == "refuse in part":
-            return Written(rejected=dict.fromkeys(ids[::2], ("heartbeat", "violates x")), outdated=frozenset(ids[1::2]))
-        return Written()
+        if Told.to == "fail in part" and set(ids).intersection(Told.apart(ids)):
+            raise BatchRefused(Complaint("heartbeat", "may pass"), StoreUnavailable())
+        if Told.to == "refuse in part" and set(ids).intersection(Told.apart(ids)):
+            raise BatchRefused(Complaint("heartbeat", "violates x"))
+        return BatchResult(outdated=frozenset(ids[1::2]) if Told.to == "refuse in part" else frozenset())
 
 
 class Told:
     """What the doubles are to do in this invocation."""
 
     to = "write"
+
+    @staticmethod
+    def apart(ids: Sequence[str]) -> list[str]:
+        """Return which of these devices the double refuses: about half of all there are."""
+        return [device_id for device_id in ids if sum(map(ord, device_id)) % 2]
 
 
 class CountingDatabase:

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvac_heartbeat.batch import read_all
-from hvac_heartbeat.heartbeat import Heartbeat, HeartbeatRejected, merge, read
+from hvac_heartbeat import reading
+from hvac_heartbeat.heartbeat import Heartbeat, HeartbeatRejected, merge, newest_sites, read_exactly
+from hvac_heartbeat.outcome import Complaint
+from hvac_heartbeat.reading import read
+from hvac_heartbeat.records import Record
 
 ARRIVAL = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
@@ -46,14 +49,29 @@ nearly_clean = st.fixed_dictionaries(
 )
 
 
+def read_record(batch: list[Any]) -> tuple[list[Heartbeat], list[Complaint], list[Complaint]]:
+    """Read a record as the function does; the heartbeats, the rejected and the ignored."""
+    heartbeats, outcome = read([Record("r", batch, ARRIVAL)])
+    return heartbeats, list(outcome.rejected), list(outcome.ignored)
+
+
+def read_each(batch: list[Any]) -> tuple[list[Heartbeat], list[Complaint], list[Complaint]]:
+    """The same by the exact rules alone."""
+    heartbeats, rejected, ignored = [], [], []
+    for index, body in enumerate(batch):
+        try:
+            heartbeat, complaints = read_exactly(body, ARRIVAL)
+        except HeartbeatRejected as rejection:
+            rejected.append(rejection.complaint.about(index, body.get("device_id")))
+        else:
+            heartbeats.append(heartbeat)
+            ignored += [complaint.about(index, heartbeat.device_id) for complaint in complaints]
+    return heartbeats, rejected, ignored
+
+
 @given(st.lists(bodies | nearly_clean, min_size=1, max_size=4))
-def test_reading_at_once_gives_what_reading_one_by_one_gives(batch: list[dict[str, Any]]) -> None:
-    """Or leaves the batch to the exact way, because of an identity."""
-    at_once = read_all(batch, [ARRIVAL] * len(batch))
-    if at_once is not None:
-        each = [read(body, ARRIVAL) for body in batch]
-        assert at_once[0] == [heartbeat for heartbeat, _ in each]
-        assert at_once[1] == [(index, *found) for index, (_, ignored) in enumerate(each) for found in ignored]
+def test_a_record_is_read_by_the_exact_rules_whatever_is_in_it(batch: list[dict[str, Any]]) -> None:
+    assert repr(read_record(batch)) == repr(read_each(batch))  # as text, because NaN is not NaN
 
 
 @given(
@@ -63,76 +81,95 @@ def test_reading_at_once_gives_what_reading_one_by_one_gives(batch: list[dict[st
 def test_both_ways_take_a_time_to_the_same_microsecond(fraction: str, offset: str) -> None:
     """.NET writes seven digits, Go nine."""
     body = {"device_id": "a", "site_id": "s", "last_upload_ts": f"2024-12-31T23:59:59.{fraction}{offset}"}
-    heartbeat, _ = read(body, ARRIVAL)
+    heartbeat, _ = read_exactly(body, ARRIVAL)
     assert heartbeat.last_upload_ts is not None
-    assert read_all([body], [ARRIVAL]) == ([heartbeat], [])
+    assert read_record([body]) == ([heartbeat], [], [])
 
 
-def test_a_field_amiss_in_every_heartbeat_leaves_the_batch_on_the_fast_way() -> None:
-    batch = [{"device_id": str(number), "site_id": "s", "status": "updating", "cpu_pct": 5} for number in range(3)]
-    at_once = read_all(batch, [ARRIVAL] * 3)
-    assert at_once is not None
-    assert at_once[0] == [Heartbeat(str(number), "s", cpu_pct=5, received_at=ARRIVAL) for number in range(3)]
-    assert [(index, field) for index, field, _ in at_once[1]] == [(0, "status"), (1, "status"), (2, "status")]
-
-
-def test_the_fast_way_takes_the_missions_own_batch() -> None:
-    """Otherwise every batch would pay for the exact way without anybody noticing."""
+def test_a_clean_record_needs_no_exact_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise every batch would pay for them without anybody noticing."""
+    monkeypatch.setattr(reading, "read_exactly", None)
     batch = [
         {"device_id": "hvac-001", "site_id": "building-a", "status": "ready"},
         {"device_id": "hvac-unit-001", "site_id": "building-a", "agent_version": "1.0.0", "cpu_pct": 25, "x": [1]},
         {"device_id": "7", "site_id": "8", "queue_depth": 3, "last_upload_ts": "2026-05-04T03:00:00Z", "status": None},
     ]
-    assert read_all(batch, [ARRIVAL] * 3) is not None
+    assert len(read_record(batch)[0]) == 3
 
 
 @pytest.mark.parametrize("key", ["received_at", "last_seen_ts"])
 def test_a_device_does_not_say_when_it_was_seen(key: str) -> None:
     body = {"device_id": "a", "site_id": "b", key: "2020-01-01T00:00:00Z"}
-    heartbeat, ignored = read(body, ARRIVAL)
-    assert (heartbeat.received_at, ignored) == (ARRIVAL, [])
-    fast = read_all([body], [ARRIVAL])
-    assert fast is not None
-    assert fast[0][0].received_at == ARRIVAL
+    assert read_record([body]) == ([Heartbeat("a", "b", received_at=ARRIVAL)], [], [])
+    assert read_each([body]) == ([Heartbeat("a", "b", received_at=ARRIVAL)], [], [])
 
 
 @pytest.mark.parametrize("body", [None, 5, "text", [], True])
 def test_what_is_no_object_is_rejected(body: object) -> None:
     with pytest.raises(HeartbeatRejected, match="is not a JSON object"):
-        read(body, None)
+        read_exactly(body, None)
 
 
 def test_bad_metrics_are_ignored_and_named_and_the_device_still_counts() -> None:
-    heartbeat, ignored = read(
-        {"device_id": "a", "site_id": "b", "status": "new", "cpu_pct": -1, "queue_depth": 3}, None
+    heartbeats, _, ignored = read_record(
+        [{"device_id": "a", "site_id": "b", "status": "new", "cpu_pct": -1, "queue_depth": 3}]
     )
-    assert heartbeat == Heartbeat("a", "b", queue_depth=3)
-    assert ignored == [("status", "is not one of ready, degraded, error"), ("cpu_pct", "is below 0")]
+    assert heartbeats == [Heartbeat("a", "b", queue_depth=3, received_at=ARRIVAL)]
+    assert ignored == [
+        Complaint("status", "is not one of ready, degraded, error", 0, "a"),
+        Complaint("cpu_pct", "is below 0", 0, "a"),
+    ]
 
 
-def test_the_heartbeats_of_one_device_become_one_in_order_of_arrival() -> None:
-    """Each field is the newest that was said, wherever in the batch it stood."""
-    later = [ARRIVAL + timedelta(seconds=second) for second in range(4)]
+def later(second: int) -> datetime:
+    return ARRIVAL + timedelta(seconds=second)
+
+
+def test_the_newest_stands_for_all_where_it_says_all_that_they_say() -> None:
+    newest = Heartbeat("b", "s", status="error", cpu_pct=3, received_at=later(3))
     batch = [
-        Heartbeat("b", "s0", status="ready", cpu_pct=1, received_at=later[0]),
-        Heartbeat("a", "s"),
-        Heartbeat("b", "s3", received_at=later[3]),
-        Heartbeat("b", "s2", status="error", received_at=later[2]),
-        Heartbeat("b", "s1", status="degraded", cpu_pct=2, received_at=later[1]),
+        Heartbeat("b", "s", status="ready", cpu_pct=1, received_at=later(0)),
+        newest,
+        Heartbeat("b", "s", status="degraded", received_at=later(2)),
     ]
-    assert merge(batch) == [
-        Heartbeat("a", "s"),
-        Heartbeat("b", "s3", status="error", cpu_pct=2, received_at=later[3]),
-    ]
+    assert merge(batch) == [newest]
 
 
-def test_of_equal_arrivals_the_later_in_the_batch_wins() -> None:
-    assert merge([Heartbeat("a", "s1", received_at=ARRIVAL), Heartbeat("a", "s2", received_at=ARRIVAL)]) == [
-        Heartbeat("a", "s2", received_at=ARRIVAL)
+def test_an_older_one_stays_for_a_field_that_nobody_newer_says() -> None:
+    """Whether its value counts depends on the stored row. Each comes before those that are newer."""
+    beats = [
+        Heartbeat("b", "s", queue_depth=7, status="error", received_at=later(0)),
+        Heartbeat("b", "s", status="ready", cpu_pct=1, received_at=later(1)),
+        Heartbeat("b", "s", status="ready", received_at=later(2)),
+        Heartbeat("b", "s", status="ready", received_at=later(3)),
     ]
+    assert merge([beats[2], beats[0], beats[3], beats[1]]) == [beats[0], beats[1], beats[3]]
+
+
+def test_there_are_no_more_than_one_for_each_optional_field_and_the_newest() -> None:
+    said: list[tuple[str, Any]] = [("status", "ready"), ("agent_version", "1"), ("cpu_pct", 1.0), ("queue_depth", 1)]
+    said += [("disk_free_gb", 1.0), ("poll_interval_s", 1), ("last_upload_ts", ARRIVAL)]
+    batch = [Heartbeat("b", "s", received_at=later(second), **dict([said[second % 7]])) for second in range(1_000)]
+    assert len(merge([*batch, Heartbeat("b", "s", received_at=later(1_000))])) == 8
+
+
+def test_those_of_one_time_become_one_and_the_later_in_the_batch_wins() -> None:
+    first = Heartbeat("a", "s", status="ready", cpu_pct=1, received_at=ARRIVAL)
+    assert merge([first, Heartbeat("a", "s", status="error", received_at=ARRIVAL)]) == [
+        Heartbeat("a", "s", status="error", cpu_pct=1, received_at=ARRIVAL)
+    ]
+    assert merge([Heartbeat("a", "s"), Heartbeat("a", "s", status="ready")]) == [Heartbeat("a", "s", status="ready")]
+
+
+def test_each_of_the_newest_sites_is_merged_by_itself_and_all_others_as_one() -> None:
+    """The database may refuse the newest site; what an older one says must not be lost with it."""
+    batch = [Heartbeat("b", f"s{second % 50}", status="ready", received_at=later(second)) for second in range(100)]
+    merged = merge(batch)
+    assert [heartbeat.site_id for heartbeat in merged] == ["s45", "s46", "s47", "s48", "s49"]
+    assert newest_sites(batch) == {"s46", "s47", "s48", "s49"}
 
 
 def test_merging_leaves_what_it_was_given_alone() -> None:
-    first, second = Heartbeat("a", "s1", status="ready"), Heartbeat("a", "s2")
+    first, second = Heartbeat("a", "s", status="ready"), Heartbeat("a", "s")
     merge([first, second])
-    assert (first, second) == (Heartbeat("a", "s1", status="ready"), Heartbeat("a", "s2"))
+    assert (first, second) == (Heartbeat("a", "s", status="ready"), Heartbeat("a", "s"))

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hvac_heartbeat.verdicts import Outcome, Verdict
+from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hvac_heartbeat.errors import EventRefused
-    from hvac_heartbeat.heartbeat import Complaint
+    from hvac_heartbeat.outcome import Complaints, Outcome
 
 ECHO_LIMIT = 64
-COMPLAINT_LIMIT = 1_000
 ANSWER_LIMIT = 950_000  # bytes, with what the envelope adds still under 1 MB
 
 _LONGEST_ID = 4 * ECHO_LIMIT + 5  # four bytes a character, or a character escaped twice; quotes and a comma
@@ -111,14 +110,14 @@ def _size(value: object) -> int:
     return len(_encode(_encode(value).decode()))
 
 
-def _complaints(key: str, complaints: Sequence[Complaint]) -> dict[str, Any]:
+def _complaints(key: str, complaints: Complaints) -> dict[str, Any]:
     if not complaints:
         return {}
     entries = [
         {"index": found.index, "device_id": echo(found.device_id), "field": found.field, "reason": found.reason}
-        for found in complaints[:COMPLAINT_LIMIT]
+        for found in complaints
     ]
-    counted = {} if len(complaints) <= COMPLAINT_LIMIT else {f"{key}_count": len(complaints)}
+    counted = {f"{key}_count": complaints.count} if complaints.count > COMPLAINT_LIMIT else {}
     return {key: entries} | counted
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat import telemetry
@@ -15,10 +16,11 @@ from hvac_heartbeat.aws.triggers.eventbridge import Schedule
 from hvac_heartbeat.aws.triggers.http import Http
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
 from hvac_heartbeat.ingest import ingest
+from hvac_heartbeat.outcome import Outcome, Verdict
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
-from hvac_heartbeat.verdicts import Outcome, Verdict
+from hvac_heartbeat.writing import Writer
 
 if TYPE_CHECKING:
     from hvac_heartbeat.aws.sweep import Swept
@@ -41,7 +43,7 @@ class Container:
         """Read the settings; the database is connected to at the first write."""
         self.settings = Settings.from_environment(os.environ)
         self.database = Database(self.settings)
-        self.store = DeviceState(self.database, new_devices=self.settings.new_devices == "accept")
+        self.writer = Writer(DeviceState(self.database, new_devices=self.settings.new_devices == "accept"))
         self.health = Health(self.database)
 
 
@@ -51,7 +53,7 @@ class Account:
     def __init__(self) -> None:
         """Start the clock."""
         self.started = time.perf_counter()
-        self.outcome = Outcome(())
+        self.outcome = Outcome()
         self.refusal: EventRefused | None = None
         self.failure: StoreUnavailable | None = None
         self.swept: Swept | None = None
@@ -103,7 +105,7 @@ def _answer(trigger: Trigger, context: object, account: Account) -> object:
         account.failure = StoreUnavailable(str(error))
         if isinstance(trigger, Http) and trigger.asks_for_health:
             return trigger.health(account.failure)
-        return trigger.answer(Outcome((), failure=account.failure))
+        return trigger.answer(Outcome(failure=account.failure))
     if isinstance(trigger, Http) and trigger.asks_for_health:
         account.failure = container.health.failure(deadline)
         return trigger.health(account.failure)
@@ -111,7 +113,7 @@ def _answer(trigger: Trigger, context: object, account: Account) -> object:
         account.swept = sweep(container.database, deadline)
         return trigger.summary(account.swept)
     records = trigger.records(container.settings)
-    account.outcome = ingest(records, container.store, deadline, limit=trigger.limit)
+    account.outcome = ingest(records, container.writer, deadline, refuse_too_many=trigger.limit is not None)
     account.failure = account.outcome.failure
     return trigger.answer(account.outcome)
 
@@ -131,18 +133,18 @@ def _deadline(trigger: Trigger, context: object) -> float:
 
 def _log(trigger: Trigger, account: Account, context: object) -> None:
     outcome = account.outcome
-    for found in outcome.rejected[: telemetry.REJECTION_LINES]:
+    for found in islice(outcome.rejected, telemetry.REJECTION_LINES):
         telemetry.log(
             "WARNING",
             "heartbeat rejected",
-            record=echo(outcome.records[outcome.owners[found.index]].id, _RECORD_NAME_LIMIT),
+            record=echo(outcome.record_ids[outcome.owners[found.index]], _RECORD_NAME_LIMIT),
             index=found.index,
             device_id=echo(found.device_id),
             field=found.field,
             reason=found.reason,
         )
-    if len(outcome.rejected) > telemetry.REJECTION_LINES:
-        unsaid = len(outcome.rejected) - telemetry.REJECTION_LINES
+    if outcome.rejected.count > telemetry.REJECTION_LINES:
+        unsaid = outcome.rejected.count - telemetry.REJECTION_LINES
         telemetry.log("WARNING", "more heartbeats rejected", count=unsaid)
     database_ms = 0.0
     if _container is not None:
@@ -151,7 +153,7 @@ def _log(trigger: Trigger, account: Account, context: object) -> None:
     swept, failure, refusal = account.swept, account.failure, account.refusal
     telemetry.metrics(
         {name: outcome.count(verdict) for name, verdict in _COUNTED}
-        | {"ignored_fields": len(outcome.ignored)}
+        | {"ignored_fields": outcome.ignored.count}
         | ({} if swept is None else {"fleet_devices": swept.fleet, "stale_devices": swept.stale}),
         {"database_ms": database_ms, "total_ms": (time.perf_counter() - account.started) * 1000},
         getattr(context, "function_name", None) or "local",

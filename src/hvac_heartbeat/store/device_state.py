@@ -13,7 +13,7 @@ from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.queries import queries
-from hvac_heartbeat.store.sqlstates import StatementRefused, failure_of
+from hvac_heartbeat.store.sqlstates import StatementRefused, failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,12 +54,12 @@ class DeviceState:
         try:
             return self._write(heartbeats, deadline)
         except StatementRefused as refused:
-            failure = failure_of(refused.sqlstate)
+            unavailable = failure(refused.sqlstate)
             if refused.sqlstate == _NOT_NULL and refused.column not in _WRITTEN_BY_US:
                 # No heartbeat could ever satisfy it, so it is not the row's fault, and no half of the batch is better.
-                raise failure from refused
+                raise unavailable from refused
             is_permanent = refused.sqlstate.startswith(_AT_FAULT)
-            raise BatchRefused(_complaint(refused), None if is_permanent else failure) from refused
+            raise BatchRefused(_complaint(refused), None if is_permanent else unavailable) from refused
 
     def _write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
         if len(heartbeats) == 1 and self._upsert_one is not None:
@@ -106,8 +106,8 @@ def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
 def _array(values: tuple[Any, ...]) -> bytes | None:
     """Return an array literal, which is JSON's but for the braces (PostgreSQL manual, "Array Input and Output").
 
-    Both quote text with `"` and escape `"` and `\\` with `\\`. JSON escapes control characters in other ways, and no
-    heartbeat has any (`fields`). Times go in UTC, because PostgreSQL takes no offset of 16 hours.
+    Both quote text and escape quotes and backslashes alike. They differ in control characters, and no heartbeat has
+    any (`fields`). Times go in UTC, because PostgreSQL takes no offset of 16 hours.
     """
     present = values[0]
     if present is None:

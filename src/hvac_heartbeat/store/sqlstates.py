@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hvac_heartbeat.errors import HvacHeartbeatError
+from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
 from hvac_heartbeat.store.connection import DeadlinePassed
 
 if TYPE_CHECKING:
@@ -58,8 +58,10 @@ _REMEDIES: Final = {
     "40001": (Remedy.PAUSE, "the database could not order the write among others"),
     "40P01": (Remedy.PAUSE, "the write was in a deadlock"),
     "53300": (Remedy.PAUSE, "the database has no connection left"),
+    "P0": (Remedy.REFUSED, "a trigger in the database refuses a row"),
+    "21000": (Remedy.REFUSED, "the database takes two devices of the batch for one"),
     "3D000": (Remedy.NONE, "there is no database of that name: check DB_NAME"),
-    "42501": (Remedy.NONE, "the role lacks a right: it needs SELECT, INSERT and UPDATE on device_state"),
+    "42501": (Remedy.REFUSED, "the role lacks a right: it needs SELECT, INSERT and UPDATE on device_state"),
     "42P01": (Remedy.NONE, "device_state is not there: run the migrations or check the role's search_path"),
 }
 
@@ -117,3 +119,8 @@ def _by_words(said: str) -> Failure:
     if "FATAL:" in said and "does not exist" in said:
         return _by_sqlstate("28000" if "role" in said else "3D000", connecting=True)
     return _UNREACHABLE
+
+
+def failure(sqlstate: str) -> StoreUnavailable:
+    found = _by_sqlstate(sqlstate, connecting=True)
+    return StoreUnavailable(found.message, sqlstate=sqlstate)

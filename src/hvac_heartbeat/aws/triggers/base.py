@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hvac_heartbeat.errors import EventRefused
+    from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.records import Record
     from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.verdicts import Outcome
 
 
 class Trigger(ABC):

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hvac_heartbeat.aws import answers, envelopes
 from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.records import Record
-from hvac_heartbeat.writing import CHUNK
+from hvac_heartbeat.records import RECORD_LIMIT, Record
 
 if TYPE_CHECKING:
+    from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.verdicts import Outcome
 
 _SIGNS = ("device_id", "site_id", "devices", "topic_device")
 
@@ -21,7 +20,7 @@ class Direct(Trigger):
     """The bare payload, asked last. An IoT rule adds `topic_device`, `topic_site` and `received_at` of its own."""
 
     name = "direct"
-    limit: ClassVar[int | None] = CHUNK
+    limit: ClassVar[int | None] = RECORD_LIMIT
 
     @staticmethod
     def recognises(event: Any) -> bool:

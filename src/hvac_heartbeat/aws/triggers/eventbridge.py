@@ -11,9 +11,9 @@ from hvac_heartbeat.aws.triggers.direct import Direct
 
 if TYPE_CHECKING:
     from hvac_heartbeat.aws.sweep import Swept
+    from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.records import Record
     from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.verdicts import Outcome
 
 
 class EventBridge(Direct):

@@ -10,15 +10,14 @@ from hvac_heartbeat.aws.decoding import Malformed, decode, decode_base64
 from hvac_heartbeat.aws.identity import bind
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.records import Record
-from hvac_heartbeat.writing import CHUNK
+from hvac_heartbeat.records import RECORD_LIMIT, Record
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from hvac_heartbeat.errors import StoreUnavailable
+    from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.verdicts import Outcome
 
 BODY_LIMIT = 6 * 1024 * 1024  # bytes; Lambda's own limit of a synchronous payload (Lambda quotas)
 _JSON = {"content-type": "application/json", "cache-control": "no-store"}
@@ -28,7 +27,7 @@ _RETRY = {"retry-after": "5"}
 class Http(Trigger):
     """A request with heartbeats in its body, or a look at the function's health."""
 
-    limit = CHUNK
+    limit = RECORD_LIMIT
     asks_for_health = False
 
     @abstractmethod

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.aws.envelopes import as_object, clock, first_is, name_of, opened, part
 from hvac_heartbeat.aws.triggers.base import Trigger
-from hvac_heartbeat.verdicts import Outcome, Verdict
+from hvac_heartbeat.outcome import Outcome, Verdict
 
 if TYPE_CHECKING:
     from hvac_heartbeat.records import Record

@@ -12,8 +12,8 @@ from hvac_heartbeat.records import Record
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.verdicts import Outcome
 
 
 class Stream(Trigger):

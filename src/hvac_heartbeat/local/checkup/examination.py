@@ -16,7 +16,6 @@ from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.local.checkup.tls import examine_tls
 from hvac_heartbeat.store.connection import connect
 from hvac_heartbeat.store.credentials import credentials
-from hvac_heartbeat.store.foreign_keys import key_of
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import classify
 
@@ -65,8 +64,7 @@ def _inside(connection: BoundedConnection) -> Iterator[Finding]:
         yield from table_rules.relation(relation)
         yield from table_rules.columns(_ask(connection, "columns"))
         yield from table_rules.rights(relation, server, _ask(connection, "surroundings")[0])
-        keys = [key_of(row) for row in connection.execute(queries()["foreign_keys"].encode()).fetchall()]
-        yield from table_rules.foreign_keys(keys, server["role"])
+        yield from table_rules.foreign_keys(_ask(connection, "foreign_keys"))
         yield from table_rules.indexes(_ask(connection, "indexes"), server["version_num"])
         yield from table_rules.storage(relation, autovacuum=server["autovacuum"])
 

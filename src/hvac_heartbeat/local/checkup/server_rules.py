@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from hvac_heartbeat.local.checkup.finding import Finding, Level
-from hvac_heartbeat.store.foreign_keys import quoted
+from hvac_heartbeat.store.queries import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

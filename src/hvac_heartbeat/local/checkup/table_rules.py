@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.local.checkup.tuning import missing, statement_to_tune
 from hvac_heartbeat.local.checkup.tuning import storage as settings_of
-from hvac_heartbeat.store.foreign_keys import quoted
+from hvac_heartbeat.store.queries import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from hvac_heartbeat.store.foreign_keys import ForeignKey
 
     Facts = Mapping[str, Any]
 
@@ -170,30 +168,14 @@ def rights(facts: Facts, role: Facts, around: Facts) -> Iterator[Finding]:
         yield Finding("rights", Level.OK, "SELECT, INSERT and UPDATE on the table, and no more")
 
 
-def foreign_keys(keys: Sequence[ForeignKey], role: str) -> Iterator[Finding]:
+def foreign_keys(keys: Sequence[Facts]) -> Iterator[Finding]:
     """Say what each foreign key means for heartbeats that it does not know."""
     if not keys:
         yield Finding("foreign keys", Level.OK, "none: an unknown device or site is taken")
     for key in keys:
-        found = f"{key.constraint}: a heartbeat whose {', '.join(key.columns)} is not in {key.table} is rejected"
-        if key.foreseeable:
-            yield Finding("foreign keys", Level.OK, found)
-        elif key.readable:
-            yield Finding(
-                "foreign keys",
-                Level.WARNING,
-                found,
-                "It holds columns that cannot be looked at beforehand, so every stranger costs a statement of its own.",
-            )
-        else:
-            names = ", ".join(map(quoted, key.keys))
-            yield Finding(
-                "foreign keys",
-                Level.WARNING,
-                f"{found}; its keys cannot be read",
-                "Every stranger costs a statement of its own: grant SELECT, lift row-level security.",
-                f"GRANT SELECT ({names}) ON {quoted(key.schema)}.{quoted(key.table)} TO {quoted(role)}",
-            )
+        columns = ", ".join(key["columns"])
+        found = f"{key['constraint']}: a heartbeat whose {columns} is not in {key['parent']} is rejected"
+        yield Finding("foreign keys", Level.OK, found)
 
 
 def indexes(found: Sequence[Facts], version: int) -> Iterator[Finding]:
