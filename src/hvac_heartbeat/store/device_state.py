@@ -14,7 +14,7 @@ from hvac_heartbeat.store.columns import FLOAT8, INT4, TEXT, TIMESTAMPTZ, Column
 from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.foreign_keys import ForeignKey, complaint, foreign_keys
 from hvac_heartbeat.store.queries import queries
-from hvac_heartbeat.store.sqlstates import StatementRefused
+from hvac_heartbeat.store.sqlstates import StatementRefused, failure
 from hvac_heartbeat.verdicts import Written
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _MOST_SUSPECTS = 10_000  # as many as a batch has devices
 _LOOK_LASTS_S = 60.0  # a key that somebody drops goes on refusing for no longer than that
 _FOREIGN_KEY_VIOLATION = "23503"  # PostgreSQL manual, appendix A
 _SYNTAX_OR_ACCESS = "42"
+_OF_A_ROW = ("22", "23")
 
 
 class DeviceState:
@@ -100,10 +101,15 @@ class DeviceState:
         return self._write_parts([heartbeats[:middle], heartbeats[middle:]], deadline)
 
     def _write_once(self, heartbeats: Sequence[Heartbeat], deadline: float) -> Written:
-        if len(heartbeats) == 1:
-            answer = self._database.execute(self._upsert_one, _as_text(heartbeats[0]), None, deadline)
-        else:
-            answer = self._database.execute(self._upsert, _packed(heartbeats), _ALL_BINARY, deadline)
+        try:
+            if len(heartbeats) == 1:
+                answer = self._database.execute(self._upsert_one, _as_text(heartbeats[0]), None, deadline)
+            else:
+                answer = self._database.execute(self._upsert, _packed(heartbeats), _ALL_BINARY, deadline)
+        except StatementRefused as refused:
+            if refused.sqlstate.startswith(_OF_A_ROW):
+                raise
+            raise failure(refused.sqlstate, where=refused.where, cause=refused.cause) from refused
         if answer.command_tuples == len(heartbeats) and not self._complaints:
             return Written()  # the rows need not be looked at
         refusals = {device_id: refusal[0] if refusal else None for device_id, *refusal in texts(answer)}
