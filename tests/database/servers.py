@@ -39,11 +39,11 @@ def reload(server: PostgresServer) -> None:
 
 
 @contextmanager
-def locked(server: PostgresServer) -> Iterator[None]:
-    """Hold every row of the table, so that a batch stands still in the middle of its statement."""
+def locked(server: PostgresServer, mode: str = "EXCLUSIVE") -> Iterator[None]:
+    """Hold the table, so that a batch stands still in the middle of its statement."""
     # Closed without a word: the server may have been killed meanwhile.
     with closing(psycopg.connect(server.url())) as holder:
-        holder.execute("LOCK device_state IN EXCLUSIVE MODE")
+        holder.execute(f"LOCK device_state IN {mode} MODE".encode())
         yield
 
 

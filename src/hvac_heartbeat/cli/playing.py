@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from hvac_heartbeat.aws.handler import lambda_handler
-from hvac_heartbeat.cli.errors import CallRefused, DatabaseRefused, advice
+from hvac_heartbeat.cli.errors import CallRefused, DatabaseRefused
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.local.invocation import Invocation
 
@@ -20,10 +20,7 @@ def play(event: object) -> tuple[object, str]:
         with contextlib.redirect_stdout(log):
             answer = lambda_handler(event, Invocation())
     except StoreUnavailable as failure:
-        known = advice(failure.sqlstate)
-        said = str(failure.__cause__ or "").strip().splitlines()
-        reason = known or (f"{failure} ({said[0]})" if said else str(failure))
-        raise DatabaseRefused(f"nothing was written: {reason}") from failure
+        raise DatabaseRefused(f"nothing was written: {failure.in_full}") from failure
     return answer, log.getvalue()
 
 

@@ -14,9 +14,10 @@ from typing import Annotated, TextIO
 import typer
 
 from hvac_heartbeat.cli.database import place
-from hvac_heartbeat.cli.errors import CallRefused, advice
+from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.output import console
 from hvac_heartbeat.cli.run import throwaway
+from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.local.gateway import HOST, Gateway
 from hvac_heartbeat.settings import Settings
 
@@ -69,7 +70,11 @@ class Log(io.TextIOBase):
     def failure(self) -> str | None:
         """Return why the last invocation could not write, with what to do about it; None when it could."""
         invocation = json.loads(self._last or "{}")
-        return advice(invocation.get("sqlstate")) or invocation.get("failure")
+        failure = invocation.get("failure")
+        return (
+            failure
+            and StoreUnavailable(failure, where=invocation.get("database"), cause=invocation.get("cause")).in_full
+        )
 
 
 def _show(stdout: TextIO, failure: str | None, method: str, path: str, status: int, milliseconds: float) -> None:

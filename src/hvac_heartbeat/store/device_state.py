@@ -54,7 +54,7 @@ class DeviceState:
         try:
             return self._write(heartbeats, deadline)
         except StatementRefused as refused:
-            unavailable = failure(refused.sqlstate)
+            unavailable = failure(refused.sqlstate, where=refused.where, cause=refused.cause)
             if refused.sqlstate == _NOT_NULL and refused.column not in _WRITTEN_BY_US:
                 # No heartbeat could ever satisfy it, so it is not the row's fault, and no half of the batch is better.
                 raise unavailable from refused
