@@ -9,10 +9,9 @@ if TYPE_CHECKING:
 
 
 class HvacHeartbeatError(Exception):
-    """Something went wrong in hvac-heartbeat."""
+    """Something went wrong in hvac-heartbeat; without a message, the first line of the class's docstring is one."""
 
     def __init__(self, message: str | None = None) -> None:
-        """Take the message, or the first line of the class's docstring."""
         super().__init__(message or (self.__doc__ or "").split("\n", 1)[0])
 
 
@@ -20,7 +19,6 @@ class SettingsError(HvacHeartbeatError):
     """The environment variables cannot be used: set the ones that the message names."""
 
     def __init__(self, message: str, *, variables: tuple[str, ...] = ()) -> None:
-        """Take the message and the variables it speaks of."""
         super().__init__(message)
         self.variables = variables
 
@@ -28,14 +26,29 @@ class SettingsError(HvacHeartbeatError):
 class StoreUnavailable(HvacHeartbeatError):
     """The database could not take the heartbeats; send them again, a replay is harmless.
 
-    `sqlstate` is PostgreSQL's five-character code where the server gave one (PostgreSQL manual, appendix A).
-    The message never holds a host, a user, SQL or a value.
+    `sqlstate` is PostgreSQL's five-character code where the server gave one (PostgreSQL manual, appendix A), `where`
+    the server as "host:port", and `cause` the first line of what the driver said. The message never holds a host, a
+    user, SQL or a value; the last two may, and are for whoever runs the function, not for its callers.
     """
 
-    def __init__(self, message: str | None = None, *, sqlstate: str | None = None) -> None:
-        """Take the message and the server's code."""
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        sqlstate: str | None = None,
+        where: str | None = None,
+        cause: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.sqlstate = sqlstate
+        self.where = where
+        self.cause = cause
+
+    @property
+    def in_full(self) -> str:
+        """The message with host, port and cause, for a terminal or a log."""
+        known = ": ".join(part for part in (self.where, self.cause) if part)
+        return f"{self} ({known})" if known else str(self)
 
 
 class EventRefused(HvacHeartbeatError):
@@ -45,7 +58,6 @@ class EventRefused(HvacHeartbeatError):
     """
 
     def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
-        """Take the HTTP status, the message for the caller and the headers of the answer."""
         super().__init__(message)
         self.status = status
         self.headers = headers or {}

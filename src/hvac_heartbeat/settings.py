@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _VERIFIED_OR_SECRET = SSLMODES[3:]  # what an IAM token, which is a password in clear text, may travel over
 _HIDDEN = ("password", "session_token")
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII | re.IGNORECASE)
+_HOST_AND_PORT = re.compile(r"[^:]+:\d+|\[.*\]:\d+")
+_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\x21-\x7e]+", re.ASCII)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -49,17 +54,18 @@ class Settings(msgspec.Struct, frozen=True):
             SettingsError: naming every variable that is missing or cannot be used; it never shows a value of a secret.
         """
         given = {name: value for name, value in environment.items() if value}
+        _check_nul(given)
         iam_auth = _flag(given, "DB_IAM_AUTH")
         _check_credentials(given, iam_auth=iam_auth)
         return cls(
-            host=given.get("DB_HOST", ""),
-            name=given.get("DB_NAME", ""),
-            user=given.get("DB_USER", ""),
+            host=_host(given),
+            name=_name(given, "DB_NAME"),
+            user=_name(given, "DB_USER"),
             password=given.get("DB_PASSWORD"),
             port=_port(given, "DB_PORT"),
             sslmode=_sslmode(given, iam_auth=iam_auth),
             sslrootcert=given.get("DB_SSLROOTCERT"),
-            secret_arn=given.get("DB_SECRET_ARN"),
+            secret_arn=_secret_arn(given),
             iam_auth=iam_auth,
             region=_region(given, iam_auth=iam_auth),
             session_token=given.get("AWS_SESSION_TOKEN"),
@@ -76,6 +82,58 @@ class Settings(msgspec.Struct, frozen=True):
             for name in self.__struct_fields__
         )
         return f"Settings({', '.join(shown)})"
+
+
+def _check_nul(given: Mapping[str, str]) -> None:
+    # To libpq a text ends there, and with it everything behind it, sslmode too.
+    variables = tuple(name for name, value in given.items() if name.startswith("DB_") and "\0" in value)
+    if variables:
+        raise SettingsError(f"{', '.join(variables)}: a NUL character cannot be used", variables=variables)
+
+
+def host_complaint(text: str) -> str | None:
+    """Return why a text cannot be the database's host, or several with commas between; None when it can."""
+    for host in text.split(","):
+        if "://" in host:
+            return "takes the name of a host, not a URL"
+        if _HOST_AND_PORT.fullmatch(host):
+            return "takes the name of a host alone: the port belongs in DB_PORT"
+        if not (host.startswith(("/", "@")) or _HOST_NAME.fullmatch(host) or _is_address(host)):
+            return "must be the name or the address of a host, or the folder of a unix socket"
+    return None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _host(given: Mapping[str, str]) -> str:
+    host = given.get("DB_HOST", "")
+    complaint = host_complaint(host) if host else None
+    if complaint:
+        raise SettingsError(f"DB_HOST {complaint}", variables=("DB_HOST",))
+    return host
+
+
+def _name(given: Mapping[str, str], variable: str) -> str:
+    name = given.get(variable, "")
+    if name and (not name.strip() or name.strip(".…") == "" or not name.isprintable()):
+        raise SettingsError(f"{variable} must be a name, not blanks or dots", variables=(variable,))
+    return name
+
+
+def _secret_arn(given: Mapping[str, str]) -> str | None:
+    arn = given.get("DB_SECRET_ARN")
+    if arn is not None and not _SECRET_ARN.fullmatch(arn):
+        raise SettingsError(
+            "DB_SECRET_ARN must be the ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME",
+            variables=("DB_SECRET_ARN",),
+        )
+    return arn
 
 
 def _check_credentials(given: Mapping[str, str], *, iam_auth: bool) -> None:

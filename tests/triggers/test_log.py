@@ -88,7 +88,9 @@ def test_a_failure_is_logged_with_its_code_and_without_a_secret(
     check_embedded_metrics(line)
     assert (line["failed"], line["updated"]) == (2, 0)
     assert line["failure"]
-    assert not [secret for secret in (*SECRETS, "/nonexistent") if secret in str(line)]
+    assert line["database"] == "/nonexistent:5432"
+    assert "No such file or directory" in line["cause"]
+    assert not [secret for secret in SECRETS if secret in str(line)]
 
 
 @pytest.mark.parametrize(

@@ -159,5 +159,14 @@ def _log(trigger: Trigger, account: Account, context: object) -> None:
         request_id=getattr(context, "aws_request_id", None),
         cold_start=_cold,
         **({} if refusal is None else {"refused": refusal.status}),
-        **({} if failure is None else {"failure": str(failure), "sqlstate": failure.sqlstate}),
+        **({} if failure is None else _details(failure)),
     )
+
+
+def _details(failure: StoreUnavailable) -> dict[str, str | None]:
+    return {
+        "failure": str(failure),
+        "sqlstate": failure.sqlstate,
+        "database": failure.where,
+        "cause": failure.cause,
+    }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.queries import queries
-from hvac_heartbeat.store.sqlstates import StatementRefused
 
 if TYPE_CHECKING:
     from hvac_heartbeat.store.database import Database
@@ -37,6 +36,4 @@ class Health:
             self._database.run(queries()["look"], deadline)
         except StoreUnavailable as failure:
             return failure
-        except StatementRefused as refused:
-            return StoreUnavailable(sqlstate=refused.sqlstate)
         return None

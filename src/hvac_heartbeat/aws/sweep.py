@@ -8,7 +8,6 @@ import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.queries import queries
-from hvac_heartbeat.store.sqlstates import StatementRefused
 
 if TYPE_CHECKING:
     from hvac_heartbeat.store.database import Database
@@ -30,9 +29,11 @@ def sweep(database: Database, deadline: float) -> Swept:
     """
     try:
         [(fleet, stale)] = database.run(queries()["sweep"], deadline)
-    except (StoreUnavailable, StatementRefused) as failure:
+    except StoreUnavailable as failure:
         raise StoreUnavailable(
             f"the stale devices could not be counted: {failure} (it takes SELECT on device_state and v_devices_stale)",
             sqlstate=failure.sqlstate,
+            where=failure.where,
+            cause=failure.cause,
         ) from failure
     return Swept(fleet, stale)

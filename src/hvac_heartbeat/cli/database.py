@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
-from hvac_heartbeat.cli.errors import DatabaseRefused, advice
+from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.store.connection import connect
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import classify
@@ -40,7 +40,7 @@ def opened(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
         with connect(settings) as connection:
             yield connection
     except psycopg.Error as error:
-        raise _refused(error, settings) from error
+        raise DatabaseRefused(classify(error, place(settings)).unavailable().in_full) from error
 
 
 def rows(connection: psycopg.Connection[Any], query: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
@@ -56,12 +56,3 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _refused(error: psycopg.Error, settings: Settings) -> DatabaseRefused:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    # A refused login has its SQLSTATE in the server's words alone.
-    known = advice(classify(error, connecting=isinstance(error, psycopg.OperationalError)).sqlstate)
-    if known is None and isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-        return DatabaseRefused(f"no connection to {place(settings)}; check the DB_* variables ({said})")
-    return DatabaseRefused(f"{place(settings)}: {f'{known} ({said})' if known else said}")

@@ -14,10 +14,10 @@ from typing import Annotated, TextIO
 import typer
 
 from hvac_heartbeat.cli.database import opened, place
-from hvac_heartbeat.cli.errors import CallRefused, advice
+from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.output import console, printable
 from hvac_heartbeat.cli.run import throwaway
-from hvac_heartbeat.errors import HvacHeartbeatError
+from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
 from hvac_heartbeat.local.gateway import HOST, Gateway
 from hvac_heartbeat.settings import Settings
 
@@ -70,8 +70,10 @@ class Log(io.TextIOBase):
 
     def failure(self) -> str | None:
         """Return why the last invocation could not write, with what to do about it; None when it could."""
-        invocation = json.loads(self._last or "{}")
-        return advice(invocation.get("sqlstate")) or invocation.get("failure")
+        line = json.loads(self._last or "{}")
+        if "failure" not in line:
+            return None
+        return StoreUnavailable(line["failure"], where=line.get("database"), cause=line.get("cause")).in_full
 
 
 def _warn_if_away(settings: Settings) -> None:

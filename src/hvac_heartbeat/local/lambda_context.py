@@ -16,4 +16,5 @@ class LambdaContext:
         self._ends = time.monotonic() + timeout_s
 
     def get_remaining_time_in_millis(self) -> int:
+        """Return what is left, never less than nothing."""
         return max(0, round((self._ends - time.monotonic()) * 1000))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import select
 import socket
 import time
 from ipaddress import ip_address
@@ -16,10 +15,9 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 
-from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.credentials import credentials
 from hvac_heartbeat.store.root_certificates import roots_for
-from hvac_heartbeat.store.timeout import within
+from hvac_heartbeat.store.timeout import DEAD_PEER_S, DeadlinePassed, Peer, await_socket, within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,28 +32,36 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ADDRESS_TIMEOUT_S: Final = 5.0  # for one address of the server, name and TLS and password included
+_TURN_S: Final = 5.0  # for one name, and for one address of the server, TLS and login included
 _CANCEL_TIMEOUT_S: Final = 0.2  # within what is kept back of the invocation's time for the answer
-# A host that is gone without a word (a failover) is noticed after these seconds, not when the time is up.
-_DEAD_PEER_S: Final = 5
 
 _DONE: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
-_READ, _WRITE = 1, 2  # psycopg.waiting.Wait and Ready
-_EVENTS: Final = {_READ: select.POLLIN, _WRITE: select.POLLOUT, _READ | _WRITE: select.POLLIN | select.POLLOUT}
 
 
-class DeadlinePassed(psycopg.OperationalError):
-    """The server did not answer in time; what it does with the statement is not known."""
+class ConnectFailed(psycopg.OperationalError):
+    """No server let us in. It says what the driver said of the last that was tried, which is `where` ("host:port").
+
+    `cause` is the first line of that, and `timed_out` says that the server was silent.
+    """
+
+    def __init__(self, error: psycopg.Error, where: str, password: str | None = None) -> None:
+        super().__init__(str(error))
+        self.where = where
+        self.timed_out = isinstance(error, DeadlinePassed)
+        self.cause = first_line(error).removeprefix("connection failed: ")
+        if password:  # no driver is known to quote it, and none is to be trusted with that
+            self.cause = self.cause.replace(password, "…")
 
 
 class BoundedConnection(psycopg.Connection["Row"]):
-    """A connection that waits for its server until `deadline` and no longer.
+    """A connection that waits for its server until `deadline` and no longer; `where` is "host:port".
 
     `deadline` is in seconds of `time.monotonic`. Done here rather than with statement_timeout: that takes a SET, which
     pins a connection of RDS Proxy, and a server that does not answer keeps to no timeout either.
     """
 
     deadline: float = math.inf
+    where: str = ""
 
     def send(self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None) -> PGresult:
         """Send one statement with parameters in PostgreSQL's own form, and return its answer as it came.
@@ -79,11 +85,12 @@ class BoundedConnection(psycopg.Connection["Row"]):
             DeadlinePassed: the connection is of no use after that; close it.
         """
         fileno = self.pgconn.socket
+        peer = Peer(fileno)
         ready = 0
         try:
             wanted = next(gen)
             while True:
-                ready = _await_socket(fileno, wanted, self.deadline)
+                ready = await_socket(fileno, wanted, self.deadline, peer)
                 wanted = gen.send(ready)
         except StopIteration as end:
             result: T = end.value
@@ -98,6 +105,11 @@ def texts(answer: PGresult) -> list[list[str]]:
     ]
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def connect(settings: Settings, deadline: float | None = None, *, fresh: bool = False) -> BoundedConnection:
     """Open a connection the way the function does: autocommit, and no statement is ever given a name.
 
@@ -105,19 +117,34 @@ def connect(settings: Settings, deadline: float | None = None, *, fresh: bool = 
     past every cache. The connection itself has no deadline yet.
 
     Raises:
-        StoreUnavailable: when the credentials cannot be had, or what they name cannot be a host.
-        psycopg.Error: as the driver words it; `sqlstates` translates.
+        CredentialsUnavailable: when the credentials cannot be had.
+        ConnectFailed: when no server lets us in.
     """
-    deadline = time.monotonic() + _ADDRESS_TIMEOUT_S if deadline is None else deadline
+    deadline = time.monotonic() + _TURN_S if deadline is None else deadline
     login = credentials(settings, deadline, fresh=fresh)
-    failure: psycopg.Error | None = None
+    servers: list[tuple[str, str | None]] = []
+    failure: ConnectFailed | None = None
     for host in login.host.split(","):
-        for address in _addresses(host, login.port, deadline):
-            try:
-                return _connect_to(host, address, login, settings, deadline)
-            except psycopg.OperationalError as error:
-                failure = error
-    raise failure or psycopg.OperationalError("the server's name leads to no address")
+        try:
+            servers += [(host, address) for address in _addresses(host, login.port, deadline)]
+        except psycopg.OperationalError as error:
+            failure = ConnectFailed(error, f"{host}:{login.port}")
+    for tried, (host, address) in enumerate(servers):
+        # A silent one leaves time for those behind it, and what is left after all of them is for another round.
+        share = (deadline - time.monotonic()) / (len(servers) - tried)
+        try:
+            return _connect_to(host, address, login, settings, time.monotonic() + min(share, _TURN_S))
+        except psycopg.OperationalError as error:
+            failure = ConnectFailed(error, f"{host}:{login.port}", login.password)
+    raise failure or ConnectFailed(psycopg.OperationalError("the server's name has no address"), login.host)
+
+
+def cancel_and_close(connection: BoundedConnection) -> None:
+    """Close a connection whose server has not answered, asking it to stop the statement but not waiting for that."""
+    if psycopg.capabilities.has_cancel_safe():  # before libpq 17 a cancellation waits for as long as it takes
+        with contextlib.suppress(psycopg.Error):
+            connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+    connection.close()
 
 
 def _connect_to(
@@ -136,14 +163,13 @@ def _connect_to(
         # libpq verifies even under "require" when it is given roots.
         sslrootcert=(settings.sslrootcert or roots_for(host)) if settings.sslmode.startswith("verify") else None,
         gssencmode="disable",
-        keepalives_idle=_DEAD_PEER_S,
+        # For a host that is gone after it has acknowledged everything; `Peer` sees the others.
+        keepalives_idle=DEAD_PEER_S,
         keepalives_interval=1,
-        keepalives_count=3,
-        tcp_user_timeout=_DEAD_PEER_S * 1000,
+        keepalives_count=2,
     )
-    exchange = generators.connect(conninfo)
-    deadline = min(deadline, time.monotonic() + _ADDRESS_TIMEOUT_S)
-    connection = BoundedConnection(_open(exchange, deadline))
+    connection = BoundedConnection(_open(generators.connect(conninfo), deadline))
+    connection.where = f"{host}:{login.port}"
     connection.autocommit = True
     connection.prepare_threshold = None
     connection.cursor_factory = psycopg.RawCursor
@@ -154,32 +180,11 @@ def _open(exchange: PQGenConn[PGconn], deadline: float) -> PGconn:
     try:
         fileno, wanted = next(exchange)
         while True:
-            ready = _await_socket(fileno, wanted, deadline)
+            ready = await_socket(fileno, wanted, deadline)
             fileno, wanted = exchange.send(ready)
     except StopIteration as end:
         opened: PGconn = end.value
         return opened
-
-
-def cancel_and_close(connection: BoundedConnection) -> None:
-    """Close a connection whose server has not answered, asking it to stop the statement but not waiting for that."""
-    if psycopg.capabilities.has_cancel_safe():  # before libpq 17 a cancellation waits for as long as it takes
-        with contextlib.suppress(psycopg.Error):
-            connection.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
-    connection.close()
-
-
-def _await_socket(fileno: int, wanted: int, deadline: float) -> int:
-    """Return what the socket is ready for, in the numbers of psycopg's Ready."""
-    left = deadline - time.monotonic()
-    if left > 0:
-        waiting = select.poll()
-        waiting.register(fileno, _EVENTS[wanted])
-        # None, not infinity, stands for ever; rounded up so that the last millisecond is not spun away.
-        for _, events in waiting.poll(None if left == math.inf else math.ceil(left * 1000)):
-            ready = (_READ if events & select.POLLIN else 0) | (_WRITE if events & select.POLLOUT else 0)
-            return ready or wanted  # an error or a hang-up: libpq will find out which
-    raise DeadlinePassed("the server did not answer in time")
 
 
 def _addresses(host: str, port: int, deadline: float) -> list[str | None]:
@@ -190,13 +195,11 @@ def _addresses(host: str, port: int, deadline: float) -> list[str | None]:
         return [str(ip_address(host))]
     try:
         answers = within(
-            min(deadline - time.monotonic(), _ADDRESS_TIMEOUT_S),
+            min(deadline - time.monotonic(), _TURN_S),
             lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP),
         )
     except TimeoutError:
         raise DeadlinePassed("the server's name was not found in time") from None
-    except UnicodeError as error:
-        raise StoreUnavailable("DB_HOST, or the host in the secret, cannot be the name of a host") from error
-    except OSError as error:
-        raise psycopg.OperationalError("the server's name cannot be found") from error
+    except (OSError, UnicodeError) as error:
+        raise psycopg.OperationalError(f"the server's name cannot be found ({first_line(error)})") from error
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.settings import host_complaint
 from hvac_heartbeat.store.timeout import within
 
 if TYPE_CHECKING:
@@ -86,6 +87,13 @@ def _from_secret(settings: Settings, text: str) -> Credentials:
     missing = [key for key, value in found.items() if not value]
     if missing:
         raise CredentialsUnavailable(f"the secret that DB_SECRET_ARN names lacks {', '.join(missing)}")
+    for key, value in found.items():
+        # To libpq a text ends there, and with it everything behind it, sslmode too.
+        if "\0" in (value or ""):
+            raise CredentialsUnavailable(f"the secret that DB_SECRET_ARN names has a NUL character in {key}")
+    complaint = host_complaint(found["host"] or "")
+    if complaint:
+        raise CredentialsUnavailable(f"host, in the secret that DB_SECRET_ARN names, {complaint}")
     return Credentials(
         host=found["host"] or "",
         port=port,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import psycopg
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.store.connection import BoundedConnection, DeadlinePassed, cancel_and_close, connect
-from hvac_heartbeat.store.sqlstates import Failure, Remedy, StatementRefused, classify
+from hvac_heartbeat.store.connection import BoundedConnection, cancel_and_close, connect
+from hvac_heartbeat.store.sqlstates import Failure, Remedy, StatementRefused, classify, failure
+from hvac_heartbeat.store.timeout import DeadlinePassed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,17 +31,22 @@ class Database:
     """Runs statements on the container's connection."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings; nothing is opened before the first statement."""
         self.settings = settings
         self.milliseconds = 0.0  # time spent waiting for the database; who reports it sets it back to zero
         self._connection: BoundedConnection | None = None
 
     def run(self, statement: str, deadline: float) -> list[tuple[Any, ...]]:
-        """Run a statement without parameters in a transaction of its own and return its rows.
+        """Run a statement without parameters, and so without a row to refuse, and return its rows.
 
-        As for `execute`, which it differs from in that the driver makes Python values of the rows.
+        As for `execute`, but that the driver makes Python values of the rows.
+
+        Raises:
+            StoreUnavailable: when there is no answer.
         """
-        return self._run(lambda connection: connection.execute(statement.encode()).fetchall(), deadline)
+        try:
+            return self._run(lambda connection: connection.execute(statement.encode()).fetchall(), deadline)
+        except StatementRefused as refused:
+            raise failure(refused.sqlstate, where=refused.where, cause=refused.cause) from refused
 
     def execute(
         self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None, deadline: float
@@ -52,7 +58,7 @@ class Database:
         `formats` names (None: all text). `deadline` is in seconds of `time.monotonic`.
 
         Raises:
-            StatementRefused: the database refuses one of the rows.
+            StatementRefused: for what can be the fault of one of the rows.
             StoreUnavailable: anything else.
         """
         return self._run(lambda connection: connection.send(statement, parameters, formats), deadline)
@@ -85,43 +91,46 @@ class Database:
         """Try the remedies of one error after the other until the statement is through or there is nothing to try."""
         spent: set[Remedy] = set()
         attempt = 0
-        before: Failure | None = None
+        reported: StoreUnavailable | None = None
         while True:
-            failure = classify(error, connecting=self._connection is None)
-            if failure.remedy is Remedy.REFUSED:
+            found = classify(error, self._connection.where if self._connection is not None else None)
+            if found.remedy is Remedy.REFUSED:
                 raise StatementRefused(
-                    failure.sqlstate or "", error.diag.constraint_name, error.diag.column_name
+                    found.sqlstate or "",
+                    error.diag.constraint_name,
+                    error.diag.column_name,
+                    where=found.where,
+                    cause=found.cause,
                 ) from error
-            self._drop_connection(error, failure)
-            pause = self._pause(failure, attempt, spent)
+            if reported is None or not found.late:
+                reported = found.unavailable()
+            self._drop_connection(error, found)
+            pause = self._pause(found, attempt, spent)
             if pause is None or time.monotonic() + pause >= deadline:
-                # Where the time ran out in a later attempt, what went wrong before says more.
-                told = before if before is not None and isinstance(error, DeadlinePassed) else failure
-                raise StoreUnavailable(told.message, sqlstate=told.sqlstate) from error
-            before = failure
+                raise reported from error
             time.sleep(pause)
             try:
-                return self._attempt(act, deadline, fresh=failure.remedy is Remedy.CREDENTIALS)
+                return self._attempt(act, deadline, fresh=found.remedy is Remedy.CREDENTIALS)
             except psycopg.Error as another:
                 error = another
                 attempt += 1
 
-    def _drop_connection(self, error: psycopg.Error, failure: Failure) -> None:
+    def _drop_connection(self, error: psycopg.Error, found: Failure) -> None:
         if self._connection is None:
             return
         if isinstance(error, DeadlinePassed):
             cancel_and_close(self._connection)
-        if self._connection.closed or failure.remedy in (Remedy.RECONNECT, Remedy.REDIRECT, Remedy.CREDENTIALS):
+        if self._connection.closed or found.remedy in (Remedy.RECONNECT, Remedy.REDIRECT, Remedy.CREDENTIALS):
             self.close()
 
-    def _pause(self, failure: Failure, attempt: int, spent: set[Remedy]) -> float | None:
+    def _pause(self, found: Failure, attempt: int, spent: set[Remedy]) -> float | None:
         """Return how long to wait before the next attempt, None when there is to be none."""
-        if failure.remedy is Remedy.NONE or (failure.remedy is Remedy.CREDENTIALS and self._credentials_are_fixed):
+        if found.remedy is Remedy.NONE or (found.remedy is Remedy.CREDENTIALS and self._credentials_are_fixed):
             return None
-        if failure.remedy in (Remedy.RECONNECT, Remedy.CREDENTIALS):
+        if found.remedy in (Remedy.RECONNECT, Remedy.CREDENTIALS):
             # Once each: a batch that takes the server down, or a password that is wrong, would do so for ever.
-            first = failure.remedy not in spent
-            spent.add(failure.remedy)
+            first = found.remedy not in spent
+            spent.add(found.remedy)
             return 0.0 if first else None
         # Full jitter: containers that failed together must not come back together. The exponent has an end because a
         # float has one, and short pauses can get that far.

@@ -13,7 +13,7 @@ from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.queries import queries
-from hvac_heartbeat.store.sqlstates import StatementRefused, failure_of
+from hvac_heartbeat.store.sqlstates import StatementRefused, failure as failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class DeviceState:
         try:
             return self._write(heartbeats, deadline)
         except StatementRefused as refused:
-            failure = failure_of(refused.sqlstate)
+            failure = failure_of(refused.sqlstate, where=refused.where, cause=refused.cause)
             if refused.sqlstate == _NOT_NULL and refused.column not in _WRITTEN_BY_US:
                 # No heartbeat could ever satisfy it, so it is not the row's fault, and no half of the batch is better.
                 raise failure from refused

@@ -1,4 +1,4 @@
-"""Translates the driver's errors, the one place that does: what happened, in words for the caller, and what to try."""
+"""What the driver's errors mean: the one table of SQLSTATEs, for the handler, the command and `check`."""
 
 from __future__ import annotations
 
@@ -6,33 +6,44 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+from msgspec.structs import replace
 
-from hvac_heartbeat.errors import HvacHeartbeatError
-from hvac_heartbeat.store.connection import DeadlinePassed
+from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
+from hvac_heartbeat.store.connection import ConnectFailed, first_line
+from hvac_heartbeat.store.timeout import DeadlinePassed
 
 if TYPE_CHECKING:
     import psycopg
 
 
 class StatementRefused(HvacHeartbeatError):
-    """The database refuses a row of the statement, today and tomorrow (SQLSTATE class 22 or 23).
+    """The database refuses the statement for what can be one row's fault; nothing of it was written.
 
-    `constraint` and `column` are the server's own words and may be None.
+    `constraint` and `column` are the server's own words and may be None. `failure` turns it into a StoreUnavailable.
     """
 
-    def __init__(self, sqlstate: str, constraint: str | None, column: str | None) -> None:
-        """Take what the server said."""
+    def __init__(
+        self,
+        sqlstate: str,
+        constraint: str | None,
+        column: str | None,
+        *,
+        where: str | None = None,
+        cause: str | None = None,
+    ) -> None:
         super().__init__(f"the database refuses the row (SQLSTATE {sqlstate})")
         self.sqlstate = sqlstate
         self.constraint = constraint
         self.column = column
+        self.where = where
+        self.cause = cause
 
 
 class Remedy(Enum):
     """What may help."""
 
     NONE = "nothing but a person"
-    REFUSED = "nothing: the row is at fault"
+    REFUSED = "leaving a row out"
     PAUSE = "time"
     RECONNECT = "another connection, at once"
     REDIRECT = "another connection after a pause, because the server's name may lead elsewhere by then"
@@ -40,27 +51,60 @@ class Remedy(Enum):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """One error of the driver, understood. `message` holds no host, user, SQL or value."""
+    """What an error means and what a person can do about it; `where` and `cause` as StoreUnavailable has them.
+
+    `late` says that the server was silent, which tells less than anything it may have said before.
+    """
 
     remedy: Remedy
     message: str
+    advice: str = ""
     sqlstate: str | None = None
+    late: bool = False
+    where: str | None = None
+    cause: str | None = None
+
+    def unavailable(self) -> StoreUnavailable:
+        """Return it as the error that the function's callers know."""
+        message = f"{self.message}: {self.advice}" if self.advice else self.message
+        return StoreUnavailable(message, sqlstate=self.sqlstate, where=self.where, cause=self.cause)
 
 
-# PostgreSQL manual, appendix A. 57P01 to 57P05 end the connection, and 08xxx is one that is gone.
-_REMEDIES: Final = {
-    "22": (Remedy.REFUSED, "the database refuses a value"),
-    "23": (Remedy.REFUSED, "the database refuses a row"),
-    "08": (Remedy.PAUSE, "the connection to the database was lost"),
-    "28": (Remedy.CREDENTIALS, "the database does not let the function in: check the credentials"),
-    "57P": (Remedy.PAUSE, "the database is restarting or has closed the connection"),
-    "25006": (Remedy.REDIRECT, "the database is read-only, as after a failover"),
-    "40001": (Remedy.PAUSE, "the database could not order the write among others"),
-    "40P01": (Remedy.PAUSE, "the write was in a deadlock"),
-    "53300": (Remedy.PAUSE, "the database has no connection left"),
-    "3D000": (Remedy.NONE, "there is no database of that name: check DB_NAME"),
-    "42501": (Remedy.NONE, "the role lacks a right: it needs SELECT, INSERT and UPDATE on device_state"),
-    "42P01": (Remedy.NONE, "device_state is not there: run the migrations or check the role's search_path"),
+# By the whole SQLSTATE, or its first characters (PostgreSQL manual, appendix A). 57P01 to 57P05 end the connection, and
+# 08xxx is one that is gone. 21000 is two ids of a batch that the database takes for one, P0 a RAISE in a trigger, 42501
+# a policy on rows or a right that is missing for all of them.
+_FAILURES: Final = {
+    "08": Failure(Remedy.PAUSE, "the connection to the database was lost"),
+    "21000": Failure(Remedy.REFUSED, "the database takes two devices of the batch for one"),
+    "22": Failure(Remedy.REFUSED, "the database refuses a value"),
+    "23": Failure(Remedy.REFUSED, "the database refuses a row"),
+    "25006": Failure(
+        Remedy.REDIRECT,
+        "the database is read-only, as after a failover",
+        "if it stays so, name the primary in DB_HOST",
+    ),
+    "28": Failure(
+        Remedy.CREDENTIALS,
+        "the database does not let the function in",
+        "check DB_USER and the password (DB_PASSWORD, or what DB_SECRET_ARN or DB_IAM_AUTH stands for), "
+        "then the server's pg_hba.conf",
+    ),
+    "3D000": Failure(Remedy.NONE, "there is no database of that name", "check DB_NAME"),
+    "40001": Failure(Remedy.PAUSE, "the database could not order the write among others"),
+    "40P01": Failure(Remedy.PAUSE, "the write was in a deadlock"),
+    "42501": Failure(
+        Remedy.REFUSED,
+        "the role lacks a right",
+        "grant it CONNECT on the database, SELECT, INSERT and UPDATE on device_state, and SELECT on v_devices_stale",
+    ),
+    "42P01": Failure(
+        Remedy.NONE,
+        "device_state or v_devices_stale is not there",
+        "run `hvac-heartbeat migrate`, or check the role's search_path",
+    ),
+    "53300": Failure(Remedy.PAUSE, "the database has no connection left", "try again, or raise max_connections"),
+    "57P": Failure(Remedy.PAUSE, "the database is restarting or has closed the connection"),
+    "P0": Failure(Remedy.REFUSED, "a trigger in the database refuses a row"),
 }
 
 # libpq keeps the SQLSTATE of a failed login to itself (PQconnectPoll has no result to ask), so the server's words are
@@ -75,45 +119,74 @@ _LOGIN_WORDS: Final = (
     ("the database system is", "57P03"),
     ("permission denied for database", "42501"),
 )
-_TLS_WORDS: Final = (
-    ("does not match host name", "the server's certificate is for another name than DB_HOST"),
-    ("certificate verify failed", "the server's certificate has expired or is signed by none of the known roots"),
-    ("signature failure", "the server's certificate has expired or is signed by none of the known roots"),
-    ("does not support SSL", "the server does not speak TLS, and DB_SSLMODE asks for it"),
-    ("root certificate file", "the file of root certificates cannot be read: check DB_SSLROOTCERT"),
-    ("could not get server's host name from server certificate", "the server's certificate names no host"),
+_FOREIGN_CERTIFICATE: Final = Failure(
+    Remedy.NONE,
+    "the server's certificate has expired or is signed by none of the known roots; nothing was sent",
+    "name the file of its CA in DB_SSLROOTCERT",
 )
-_UNREACHABLE = Failure(Remedy.PAUSE, "the database cannot be reached")
+_TLS_WORDS: Final = (
+    (
+        "does not match host name",
+        Failure(Remedy.NONE, "the server's certificate is for another name than DB_HOST; nothing was sent"),
+    ),
+    ("certificate verify failed", _FOREIGN_CERTIFICATE),
+    ("signature failure", _FOREIGN_CERTIFICATE),
+    (
+        "does not support SSL",
+        Failure(Remedy.NONE, "the server does not speak TLS, and DB_SSLMODE asks for it; nothing was sent"),
+    ),
+    (
+        "root certificate file",
+        Failure(Remedy.NONE, "the file of root certificates cannot be read", "check DB_SSLROOTCERT"),
+    ),
+    (
+        "could not get server's host name from server certificate",
+        Failure(Remedy.NONE, "the server's certificate names no host; nothing was sent"),
+    ),
+)
+_UNREACHABLE: Final = Failure(
+    Remedy.PAUSE,
+    "the database cannot be reached",
+    "check DB_HOST and DB_PORT, and the security groups on both sides",
+)
+_LOST: Final = Failure(Remedy.RECONNECT, "the connection to the database was lost")
+_LATE: Final = Failure(Remedy.NONE, "the database did not answer in time", late=True)
+_UNKNOWN: Final = Failure(Remedy.NONE, "the database could not take the heartbeats")
 
 
-def classify(error: psycopg.Error, *, connecting: bool) -> Failure:
-    """Return what an error means. `connecting` tells a login from a statement."""
+def failure(sqlstate: str | None, *, where: str | None = None, cause: str | None = None) -> StoreUnavailable:
+    """Return what a SQLSTATE means for a caller whose heartbeats were not written."""
+    return replace(_by_sqlstate(sqlstate), where=where, cause=cause).unavailable()
+
+
+def classify(error: psycopg.Error, where: str | None = None) -> Failure:
+    """Return what an error means; `where` names the server of a connection that was open."""
+    if isinstance(error, ConnectFailed):
+        found = _by_words(str(error))
+        # No row can be at fault before there is a statement.
+        remedy = Remedy.NONE if found.remedy is Remedy.REFUSED else found.remedy
+        return replace(found, remedy=remedy, late=error.timed_out, where=error.where, cause=error.cause)
     if isinstance(error, DeadlinePassed):
-        return Failure(Remedy.NONE, "the database did not answer in time")
-    if error.sqlstate is not None:
-        return _by_sqlstate(error.sqlstate, connecting=connecting)
-    if not connecting:
-        return Failure(Remedy.RECONNECT, "the connection to the database was lost")
-    return _by_words(str(error))
+        return replace(_LATE, where=where)
+    found = _LOST if error.sqlstate is None else _by_sqlstate(error.sqlstate)
+    return replace(found, where=where, cause=first_line(error))
 
 
-def _by_sqlstate(sqlstate: str, *, connecting: bool) -> Failure:
+def _by_sqlstate(sqlstate: str | None) -> Failure:
     for length in (5, 3, 2):
-        if sqlstate[:length] in _REMEDIES:
-            remedy, message = _REMEDIES[sqlstate[:length]]
-            if remedy is Remedy.REFUSED and connecting:
-                break
-            return Failure(remedy, message, sqlstate)
-    return Failure(Remedy.NONE, "the database could not take the heartbeats", sqlstate)
+        found = _FAILURES.get((sqlstate or "")[:length])
+        if found is not None:
+            return replace(found, sqlstate=sqlstate)
+    return replace(_UNKNOWN, sqlstate=sqlstate)
 
 
 def _by_words(said: str) -> Failure:
-    for words, message in _TLS_WORDS:
+    for words, found in _TLS_WORDS:
         if words in said:
-            return Failure(Remedy.NONE, f"{message}; nothing was sent")
+            return found
     for words, sqlstate in _LOGIN_WORDS:
         if words in said:
-            return _by_sqlstate(sqlstate, connecting=True)
+            return _by_sqlstate(sqlstate)
     if "FATAL:" in said and "does not exist" in said:
-        return _by_sqlstate("28000" if "role" in said else "3D000", connecting=True)
+        return _by_sqlstate("28000" if "role" in said else "3D000")
     return _UNREACHABLE

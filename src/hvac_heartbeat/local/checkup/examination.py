@@ -39,11 +39,10 @@ def examine(settings: Settings) -> list[Finding]:
     except StoreUnavailable as error:
         return [Finding("connection", Level.WRONG, str(error))]
     except psycopg.Error as error:
-        failure = classify(error, connecting=True)
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        found = [
-            Finding("connection", Level.WRONG, f"{failure.message} ({said})", server_rules.way_in(failure.sqlstate))
-        ]
+        failure = classify(error)
+        said = StoreUnavailable(failure.message, where=failure.where, cause=failure.cause).in_full
+        advice = failure.advice or "see docs/database.md"
+        found = [Finding("connection", Level.WRONG, said, f"{advice[0].upper()}{advice[1:]}.")]
     login = credentials(settings, deadline)
     return [found[0], examine_tls(settings, login.host.split(",")[0], login.port), *found[1:]]
 

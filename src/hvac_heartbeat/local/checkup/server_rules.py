@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.local.checkup.fixes import NO_FIX, fix
@@ -13,20 +13,7 @@ if TYPE_CHECKING:
 
     Facts = Mapping[str, Any]
 
-# By the first two characters of what the server said (PostgreSQL manual, appendix A).
-_WAYS_IN: Final = {
-    "28": "Check DB_USER and the password (DB_PASSWORD, or what DB_SECRET_ARN or DB_IAM_AUTH stands for), "
-    "then the server's pg_hba.conf.",
-    "3D": "Check DB_NAME.",
-    "53": "Try again, or raise max_connections.",
-}
 _OLDEST, _NEWEST = 140_000, 190_000
-
-
-def way_in(sqlstate: str | None) -> str:
-    """Say what to look at when there is no connection."""
-    otherwise = "Check DB_HOST and DB_PORT, the security groups on both sides, and docs/database.md."
-    return _WAYS_IN.get((sqlstate or "")[:2], otherwise)
 
 
 def server(facts: Facts) -> Iterator[Finding]:
