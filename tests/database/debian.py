@@ -6,14 +6,14 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.left_out import left_out
+from tests.skips import skip_or_fail
 
 
 def bindir_with_tls() -> Path:
     """Return the newest of Debian's servers, which are built with OpenSSL; the embedded one is not."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     if not found:
-        left_out("a PostgreSQL server with TLS is not here", "`apt-get install postgresql`")
+        skip_or_fail("a PostgreSQL server with TLS is not here", "`apt-get install postgresql`")
     return found[-1].parent
 
 
@@ -21,5 +21,5 @@ def pgbouncer() -> Path:
     """Return the program."""
     found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if found is None:
-        left_out("PgBouncer is not here", "`apt-get install pgbouncer`")
+        skip_or_fail("PgBouncer is not here", "`apt-get install pgbouncer`")
     return Path(found)

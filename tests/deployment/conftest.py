@@ -19,7 +19,7 @@ from tests.conftest import Database, TestServer, _new_database
 from tests.deployment.emulator import ACCOUNT, REGION, Cloud, running_emulator
 from tests.deployment.script import PASSWORD, QUEUE
 from tests.deployment.template import EXPAND
-from tests.left_out import left_out
+from tests.skips import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ def tool() -> Callable[[str, str], str]:
 
     def find(environment: str, name: str) -> str:
         if not tools.is_current(environment):
-            left_out(f".venv-deploy/{environment} is missing or outdated", "`make deploy-tools`")
+            skip_or_fail(f".venv-deploy/{environment} is missing or outdated", "`make deploy-tools`")
         return str(tools.program(environment, name))
 
     return find

@@ -11,7 +11,7 @@ import pytest
 from tests.deployment.conftest import ARCHITECTURE, version_2
 from tests.deployment.emulator import ACCOUNT, REGION, Cloud, eventually, post, post_signed
 from tests.deployment.script import NAME, PASSWORD, QUEUE, Run, deploy, seen
-from tests.left_out import left_out
+from tests.skips import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,5 +168,5 @@ def test_version_1_of_the_cli_creates_and_then_changes_nothing(
 def test_version_2_of_the_cli_is_the_one_that_deployed_with_every_flag(cloud: Cloud) -> None:
     """All of TestAllTriggers, but for IoT's calls, which only version 1 signs so that the emulator knows them."""
     if version_2() is None:
-        left_out("AWS CLI version 2 is not here", "`apt-get install awscli`, on Debian 12 and later")
+        skip_or_fail("AWS CLI version 2 is not here", "`apt-get install awscli`, on Debian 12 and later")
     assert cloud.cli == version_2()

@@ -14,7 +14,7 @@ from hvac_heartbeat.cli import check, migrate, run, send, serve, stale, tune
 from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.output import errors
 from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
-from hvac_heartbeat.local.reader import give_up_on_the_reader
+from hvac_heartbeat.local.broken_pipe import discard_output
 
 EPILOG = "Exit codes: 0 done; 1 something was refused or failed; 2 the call or the settings are wrong."
 
@@ -24,20 +24,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     epilog=EPILOG,
-    help="Keeps the heartbeats of an HVAC fleet in PostgreSQL or TimescaleDB. The database is the one that "
-    "DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD name.",
+    help="Keeps the heartbeats of HVAC units in PostgreSQL. DB_HOST, DB_PORT, DB_NAME, DB_USER and DB_PASSWORD "
+    "name the database; `run` and `serve` start one of their own without them.",
 )
-app.command(epilog=EPILOG, short_help="Send sample events and show the rows.")(run.run)
-app.command(epilog=EPILOG, short_help="Create what is missing of table and view.")(migrate.migrate)
+app.command(epilog=EPILOG, short_help="Send the sample events and show the rows.")(run.run)
+app.command(epilog=EPILOG, short_help="Create the table and the view.")(migrate.migrate)
 app.command(epilog=EPILOG, short_help="Send an event and print its answer.")(send.send)
 app.command(epilog=EPILOG, short_help="List the devices that are stale.")(stale.stale)
-app.command(epilog=EPILOG, short_help="Answer HTTP as the deployed function would.")(serve.serve)
-app.command(epilog=EPILOG, short_help="Say what is wrong with the database.")(check.check)
-app.command(epilog=EPILOG, short_help="Give the table room for HOT updates.")(tune.tune)
+app.command(epilog=EPILOG, short_help="Take heartbeats over HTTP on this machine.")(serve.serve)
+app.command(epilog=EPILOG, short_help="Look for what is wrong with the database.")(check.check)
+app.command(epilog=EPILOG, short_help="Set the table's storage for fast updates.")(tune.tune)
 
 
 def main() -> None:
-    """Run the command; an error that is ours ends in one line on standard error, never in a traceback."""
+    """Run the command; an error of ours ends in one line on standard error, never in a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that knows no arrow gets a question mark
@@ -53,7 +53,7 @@ def main() -> None:
         _say(str(error))
         sys.exit(2 if isinstance(error, SettingsError | CallRefused) else 1)
     except BrokenPipeError:
-        give_up_on_the_reader()
+        discard_output()
         sys.exit(1)
 
 
@@ -74,7 +74,7 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Take the options that belong to no subcommand; without one, say which there are."""
+    """Without a subcommand, list them."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)

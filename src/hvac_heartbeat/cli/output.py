@@ -45,15 +45,15 @@ def rows_table(rows: Sequence[Mapping[str, Any]], *, always: Sequence[str]) -> T
     """
     names = [name for name in HEADINGS if name in always or any(row.get(name) is not None for row in rows)]
     optional = [name for name in names if name not in always]
-    left_out: list[str] = []
+    skipped: list[str] = []
     while True:
-        table = _table(rows, [name for name in names if name not in left_out])
+        table = _table(rows, [name for name in names if name not in skipped])
         wanted = console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
         if wanted <= console.width or not optional:
             break
-        left_out.insert(0, optional.pop())
-    if left_out:
-        table.caption = f"No room here for: {', '.join(HEADINGS[name] for name in left_out)}"
+        skipped.insert(0, optional.pop())
+    if skipped:
+        table.caption = f"No room here for: {', '.join(HEADINGS[name] for name in skipped)}"
         table.caption_justify = "left"
     return table
 
@@ -90,9 +90,12 @@ def cell(name: str, value: object) -> Text:
         return Text(duration(value))
     if isinstance(value, float):
         return Text(f"{value:g}")
-    # A row that another program wrote may hold escape sequences; a terminal would obey them.
-    text = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(value))
-    return Text(text, style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
+    return Text(printable(str(value)), style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey, such as escape sequences in what another program wrote."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def moment(value: datetime, *, now: datetime | None = None) -> str:

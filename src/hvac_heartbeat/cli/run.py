@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hvac_heartbeat.aws import handler
-from hvac_heartbeat.cli.database import is_this_machine, opened, place, rows
-from hvac_heartbeat.cli.errors import CallRefused
+from hvac_heartbeat.cli.consent import ask_before_writing
+from hvac_heartbeat.cli.database import opened, place, rows
+from hvac_heartbeat.cli.invoke import invoke, read_event
 from hvac_heartbeat.cli.output import answer_text, console, rows_table, show
-from hvac_heartbeat.cli.playing import is_good, play, read_event
 from hvac_heartbeat.cli.stale import show_stale
 from hvac_heartbeat.local.events import sample
 from hvac_heartbeat.settings import Settings
@@ -23,39 +24,39 @@ if TYPE_CHECKING:
 EVENTS = ("single", "batch")
 COLUMNS = ("device_id", "site_id", "status", "last_seen_ts")
 ROWS_SHOWN = 20
+SILENT_DEVICE = "hvac-silent-001"
+SILENT_FOR = timedelta(minutes=5)
 
 
 def run(
     *,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Write to the database that DB_HOST names even if it is on another machine.")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before writing to another machine.")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Show the function's log lines too.")] = False,
 ) -> None:
-    """Send the two sample events through the Lambda handler and show what is in the database then.
+    """Send the two sample events through the Lambda handler and show the table and the stale devices.
 
-    Without DB_HOST it starts a throwaway PostgreSQL and removes it at the end. With DB_HOST it uses
-    that database, creates nothing in it, and asks for --yes where it is on another machine.
+    Without DB_HOST it starts a throwaway PostgreSQL, adds a device that has been silent for five minutes, and removes
+    everything at the end. With DB_HOST it writes the four sample devices to that database and creates nothing else.
     """
     if os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"):
         _run_on_yours(yes=yes, logs=logs)
     else:
         with throwaway():
-            _play_and_show(Settings.from_environment(os.environ), logs=logs)
-        console.print("\nThe throwaway PostgreSQL is gone again. For your own database, set DB_HOST …", soft_wrap=True)
+            _add_silent_device()
+            _send_and_show(Settings.from_environment(os.environ), logs=logs)
+        console.print(
+            "\nThe throwaway PostgreSQL is removed. For your own, set DB_HOST, DB_NAME, DB_USER, DB_PASSWORD.",
+            soft_wrap=True,
+        )
 
 
 def _run_on_yours(*, yes: bool, logs: bool) -> None:
     settings = Settings.from_environment(os.environ)
-    if not (yes or is_this_machine(settings.host)):
-        raise CallRefused(
-            f"{place(settings)} is on another machine; this would write four sample devices into it. "
-            "Nothing was written. Add --yes (make run ARGS=--yes) if you mean to."
-        )
+    ask_before_writing(settings, yes=yes)
     console.print(f"Using the database that DB_* names: {place(settings)}", markup=False, soft_wrap=True)
     with opened(settings):  # says at once what the handler would only give up on
         pass
-    _play_and_show(settings, logs=logs)
+    _send_and_show(settings, logs=logs)
 
 
 @contextmanager
@@ -82,22 +83,29 @@ def throwaway() -> Iterator[None]:
             _replace_environment(before)
 
 
+def _add_silent_device() -> None:
+    # As a queue would deliver it late: the heartbeat counts from when it arrived in AWS.
+    seen = (datetime.now(UTC) - SILENT_FOR).isoformat()
+    invoke({"device_id": SILENT_DEVICE, "site_id": "building-b", "status": "ready", "received_at": seen})
+    console.print(f"Added {SILENT_DEVICE}, last seen five minutes ago, so that one device is stale")
+
+
 def _replace_environment(variables: dict[str, str]) -> None:
     for name in [name for name in os.environ if name.startswith("DB_")]:
         del os.environ[name]
     os.environ.update(variables)
 
 
-def _play_and_show(settings: Settings, *, logs: bool) -> None:
+def _send_and_show(settings: Settings, *, logs: bool) -> None:
     good = True
     for name in EVENTS:
         file = sample(name)
-        answer, log = play(read_event(file.read_text(encoding="utf-8"), str(file)))
+        done = invoke(read_event(file.read_text(encoding="utf-8"), str(file)))
         console.print(f"\n[bold]events/{file.name}[/] → lambda_handler →")
-        console.print(answer_text(answer), markup=False, soft_wrap=True)
+        console.print(answer_text(done.answer), markup=False, soft_wrap=True)
         if logs:
-            console.print(log, end="", style="dim", markup=False, soft_wrap=True)
-        good = good and is_good(answer)
+            console.print(done.log, end="", style="dim", markup=False, soft_wrap=True)
+        good = good and done.is_good
     with opened(settings) as connection:
         devices = rows(connection, "newest_devices", (ROWS_SHOWN + 1,))
         stale = rows(connection, "stale_devices", (None, None, ROWS_SHOWN + 1))

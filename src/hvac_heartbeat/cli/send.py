@@ -11,8 +11,8 @@ import typer
 
 from hvac_heartbeat.cli.database import opened
 from hvac_heartbeat.cli.errors import CallRefused
+from hvac_heartbeat.cli.invoke import invoke, read_event
 from hvac_heartbeat.cli.output import answer_text
-from hvac_heartbeat.cli.playing import is_good, play, read_event
 from hvac_heartbeat.settings import Settings
 
 
@@ -22,21 +22,21 @@ def send(
     raw: Annotated[bool, typer.Option("--raw", help="Print the answer as Lambda returns it, on one line.")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Print the function's log lines on standard error.")] = False,
 ) -> None:
-    """Send an event of any trigger through the handler and print its answer.
+    """Send an event of any trigger through the handler and print its answer, and how many heartbeats ended how.
 
-    Exit code 1 when anything in it was refused or could not be written.
+    The exit code is 1 when the function refused or could not write a part of the event.
     """
     settings = Settings.from_environment(os.environ)  # says what is missing before anything is read
     event = read_event(_text(file), "standard input" if file == "-" else file)
     with opened(settings):  # says at once what the handler would only give up on
         pass
-    answer, log = play(event)
+    done = invoke(event)
     if logs:
-        typer.echo(log, err=True, nl=False)
-    typer.echo(answer_text(answer, raw=raw))
-    if not is_good(answer):
-        if not logs and isinstance(answer, dict) and "batchItemFailures" in answer:
-            typer.echo("The trigger's answer holds no reasons; --logs shows them.", err=True)
+        typer.echo(done.log, err=True, nl=False)
+    typer.echo(answer_text(done.answer, raw=raw))
+    has_reasons = logs or (isinstance(done.answer, dict) and "body" in done.answer)
+    typer.echo(done.summary + ("" if done.is_good or has_reasons else "; --logs shows why"), err=True)
+    if not done.is_good:
         raise typer.Exit(1)
 
 

@@ -13,11 +13,11 @@ from typing import Annotated, TextIO
 
 import typer
 
-from hvac_heartbeat.cli.database import place
+from hvac_heartbeat.cli.database import opened, place
 from hvac_heartbeat.cli.errors import CallRefused
-from hvac_heartbeat.cli.output import console
+from hvac_heartbeat.cli.output import console, printable
 from hvac_heartbeat.cli.run import throwaway
-from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
 from hvac_heartbeat.local.gateway import HOST, Gateway
 from hvac_heartbeat.settings import Settings
 
@@ -31,9 +31,9 @@ def serve(
     ] = PORT,
     logs: Annotated[bool, typer.Option("--logs", help="Print the function's log lines on standard error.")] = False,
 ) -> None:
-    """Answer HTTP requests on this machine as the deployed function would: POST /heartbeat, GET /health.
+    """Take heartbeats over HTTP on this machine, as the deployed function does: POST /heartbeat, GET /health.
 
-    Without DB_HOST it starts a throwaway PostgreSQL, which is gone at the end. Ctrl-C ends it.
+    Without DB_HOST it starts a throwaway PostgreSQL and removes it at the end. Ctrl-C ends it.
     """
     with contextlib.ExitStack() as stack:
         if not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN")):
@@ -46,6 +46,7 @@ def serve(
             raise CallRefused(f"cannot listen on {HOST}, port {port}: {error.strerror}; try another --port") from error
         console.print(f"Writing to {place(settings)}", markup=False, soft_wrap=True)
         console.print(f"Listening on {gateway.url}: POST /heartbeat, GET /health", markup=False, soft_wrap=True)
+        _warn_if_away(settings)
         stdout.flush()
         # The function writes its log to standard output, where Lambda collects it.
         with contextlib.redirect_stdout(log), contextlib.suppress(KeyboardInterrupt):
@@ -69,16 +70,22 @@ class Log(io.TextIOBase):
 
     def failure(self) -> str | None:
         """Return why the last invocation could not write, with what to do about it; None when it could."""
-        invocation = json.loads(self._last or "{}")
-        failure = invocation.get("failure")
-        return (
-            failure
-            and StoreUnavailable(failure, where=invocation.get("database"), cause=invocation.get("cause")).in_full
-        )
+        line = json.loads(self._last or "{}")
+        if "failure" not in line:
+            return None
+        return StoreUnavailable(line["failure"], where=line.get("database"), cause=line.get("cause")).in_full
+
+
+def _warn_if_away(settings: Settings) -> None:
+    try:
+        with opened(settings):
+            pass
+    except HvacHeartbeatError as error:
+        console.print(f"Until the database answers, a heartbeat gets 503: {error}", markup=False, soft_wrap=True)
 
 
 def _show(stdout: TextIO, failure: str | None, method: str, path: str, status: int, milliseconds: float) -> None:
-    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in path)
     why = f": {failure}" if failure and status == HTTPStatus.SERVICE_UNAVAILABLE else ""
-    stdout.write(f"{datetime.now(UTC):%H:%M:%SZ} {method} {shown} {status} {milliseconds:.1f} ms{why}\n")
+    asked = printable(f"{method} {path}")
+    stdout.write(f"{datetime.now(UTC):%H:%M:%SZ} {asked} {status} {milliseconds:.1f} ms{why}\n")
     stdout.flush()

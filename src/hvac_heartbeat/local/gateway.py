@@ -6,6 +6,7 @@ payload format 2.0) and to the gateway's limit of a body; it authenticates nobod
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 import uuid
@@ -38,7 +39,12 @@ class Gateway(ThreadingHTTPServer):
     def __init__(self, port: int, heard: Callable[[str, str, int, float], None]) -> None:
         super().__init__((HOST, port), _Request)
         self._container = Lock()
-        self._heard = heard
+        self.heard = heard
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing where a client has hung up."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
@@ -56,7 +62,7 @@ class Gateway(ThreadingHTTPServer):
                 answer = {"statusCode": 500, "headers": _JSON, "body": '{"message":"Internal Server Error"}'}
             http = event["requestContext"]["http"]
             # Still one at a time: who listens may look at the log lines of this very request.
-            self._heard(http["method"], http["path"], answer["statusCode"], (time.perf_counter() - started) * 1000)
+            self.heard(http["method"], http["path"], answer["statusCode"], (time.perf_counter() - started) * 1000)
         found: dict[str, Any] = answer
         return found
 
@@ -77,21 +83,35 @@ class _Request(BaseHTTPRequestHandler):
         """Say nothing: the gateway's owner hears of each request."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Answer in JSON, as API Gateway does."""
+        """Answer in JSON, as API Gateway does; the handler never hears of the request."""
         self.close_connection = True
+        self.server.heard(self.command or "-", getattr(self, "path", "-"), code, 0.0)
         self._answer(code, _JSON, f'{{"message":"{HTTPStatus(code).phrase}"}}'.encode())
 
     def _take(self) -> None:
         length = self.headers.get("content-length", "0")
-        if "transfer-encoding" in self.headers:
+        if not (self.command.isascii() and self.command.isprintable() and self.path.isprintable()):
+            self.send_error(HTTPStatus.BAD_REQUEST)
+        elif "transfer-encoding" in self.headers:
             self.send_error(HTTPStatus.LENGTH_REQUIRED)
         elif not (length.isascii() and length.isdigit()):
             self.send_error(HTTPStatus.BAD_REQUEST)
         elif len(length) > len(str(BODY_LIMIT)) or int(length) > BODY_LIMIT:
             self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         else:
-            answer = self.server.call(self._event(self.rfile.read(int(length))))
-            self._answer(answer["statusCode"], answer["headers"], answer["body"].encode())
+            self._pass_on(int(length))
+
+    def _pass_on(self, length: int) -> None:
+        try:
+            body = self.rfile.read(length)
+        except TimeoutError:
+            self.send_error(HTTPStatus.REQUEST_TIMEOUT)
+            return
+        if len(body) < length:  # what has come may be whole JSON all the same
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        answer = self.server.call(self._event(body))
+        self._answer(answer["statusCode"], answer["headers"], answer["body"].encode())
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)

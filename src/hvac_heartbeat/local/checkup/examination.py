@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.local.checkup import server_rules, table_rules
+from hvac_heartbeat.local.checkup import column_rules, role_rules, server_rules, table_rules
 from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.local.checkup.tls import examine_tls
 from hvac_heartbeat.store.connection import connect
@@ -59,13 +59,14 @@ def _inside(connection: BoundedConnection) -> Iterator[Finding]:
         if not server["has_table"]:
             yield server_rules.no_table(server)
             return
-        relation = _ask(connection, "relation")[0]
-        yield from table_rules.relation(relation)
-        yield from table_rules.columns(_ask(connection, "columns"))
-        yield from table_rules.rights(relation, server, _ask(connection, "surroundings")[0])
-        yield from table_rules.foreign_keys(_ask(connection, "foreign_keys"))
+        table, constraints = _ask(connection, "relation")[0], _ask(connection, "constraints")
+        yield from table_rules.relation(table, server["role_sql"])
+        yield from column_rules.columns(_ask(connection, "columns"), table["sql"])
+        yield from column_rules.checks(constraints)
+        yield from role_rules.rights(table, server, _ask(connection, "surroundings")[0])
+        yield from table_rules.foreign_keys(constraints)
         yield from table_rules.indexes(_ask(connection, "indexes"), server["version_num"])
-        yield from table_rules.storage(relation, autovacuum=server["autovacuum"])
+        yield from table_rules.storage(table, autovacuum=server["autovacuum"])
 
 
 def _ask(connection: BoundedConnection, query: str) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from hvac_heartbeat.local.checkup.fixes import NO_FIX, Fix
+
 
 class Level(StrEnum):
     """How much a finding matters."""
@@ -26,4 +28,4 @@ class Finding(msgspec.Struct, frozen=True):
     level: Level
     found: str
     advice: str = ""
-    sql: str = ""
+    sql: Fix = NO_FIX

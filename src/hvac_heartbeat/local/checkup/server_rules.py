@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.local.checkup.finding import Finding, Level
-from hvac_heartbeat.store.queries import quoted
+from hvac_heartbeat.local.checkup.fixes import NO_FIX, fix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,23 +26,17 @@ def server(facts: Facts) -> Iterator[Finding]:
         yield Finding("server", Level.NOTE, found, "Newer than every version this was tested on (14 to 18).")
     else:
         yield Finding("server", Level.OK, found)
-    if facts["standby"] or facts["read_only"]:
-        who = quoted(facts["role"])
-        why = "a standby" if facts["standby"] else "read-only for this role"
-        yield Finding(
-            "server",
-            Level.WRONG,
-            f"it is {why}",
-            "Name the primary in DB_HOST.",
-            "" if facts["standby"] else f"ALTER ROLE {who} RESET default_transaction_read_only",
-        )
+    if facts["standby"]:
+        yield Finding("server", Level.WRONG, "it is a standby", "Name the primary in DB_HOST.")
+    elif facts["read_only"]:
+        yield _read_only(facts)
     if facts["isolation"] != "read committed":
         yield Finding(
             "server",
             Level.WARNING,
             f"transactions are {facts['isolation']} by default",
-            "Batches will be refused with 40001 and sent again.",
-            f"ALTER ROLE {quoted(facts['role'])} SET default_transaction_isolation = 'read committed'",
+            "The database refuses some batches with 40001, and the function sends them again.",
+            fix("read_committed", role=facts["role_sql"], database=facts["name_sql"]),
         )
     if facts["synchronous_commit"] == "off":
         yield Finding(
@@ -73,12 +67,29 @@ def pooler(backend: int, told: int) -> Iterator[Finding]:
 
 
 def no_table(facts: Facts) -> Finding:
-    """Say that the table is not where the role looks."""
-    schemas = ", ".join(facts["schemas"]) or "nowhere"
+    """Say that the table is not where the role looks, and where it is."""
+    schemas, homes = ", ".join(facts["schemas"]) or "nowhere", facts["homes"]
+    found = f"device_state is not on the role's search_path ({schemas})"
+    if not homes:
+        return Finding("table", Level.WRONG, found, "No schema has it: run `hvac-heartbeat migrate`.")
+    path = ", ".join([homes[0], facts["path"]] if facts["path"] else homes[:1])
     return Finding(
         "table",
         Level.WRONG,
-        f"device_state is not on the role's search_path ({schemas})",
-        "Run `hvac-heartbeat migrate`, or lead the role to the schema that holds the table.",
-        f"ALTER ROLE {quoted(facts['role'])} SET search_path = the_schema, public",
+        found,
+        f"Lead the role to the schema that holds the table: {' or '.join(homes)}.",
+        fix("find_table", schema=homes[0], role=facts["role_sql"], database=facts["name_sql"], path=path)
+        if len(homes) == 1
+        else NO_FIX,
     )
+
+
+def _read_only(facts: Facts) -> Finding:
+    names = {"role": facts["role_sql"], "database": facts["name_sql"]}
+    # Some hosts make a whole database read-only because its disk is full: that is not to be overridden.
+    advice, mended = "Somebody set default_transaction_read_only for more than this role: find out why.", NO_FIX
+    if facts["read_only_source"] == "user":
+        advice, mended = "Take the role's default_transaction_read_only back.", fix("write_again", **names)
+    elif facts["read_only_source"] == "database user":
+        advice, mended = "Take the role's default_transaction_read_only back.", fix("write_again_here", **names)
+    return Finding("server", Level.WRONG, "it is read-only for this role", advice, mended)

@@ -1,13 +1,13 @@
-"""What the facts about the table mean for the function: one generator for each thing that is looked at."""
+"""What the table itself means for the function: its key, its triggers, its indexes, the room beside each row."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from hvac_heartbeat.local.checkup.finding import Finding, Level
+from hvac_heartbeat.local.checkup.fixes import NO_FIX, fix
 from hvac_heartbeat.local.checkup.tuning import missing, statement_to_tune
 from hvac_heartbeat.local.checkup.tuning import storage as settings_of
-from hvac_heartbeat.store.queries import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,166 +15,57 @@ if TYPE_CHECKING:
     Facts = Mapping[str, Any]
 
 _BRIN_SINCE = 160_000
-_TEXT, _WHOLE, _DECIMAL = ("text", "varchar", "bpchar", "citext"), ("int4", "int8"), ("float8", "numeric")
-_TYPES: Final = {
-    "device_id": _TEXT,
-    "site_id": _TEXT,
-    "last_seen_ts": ("timestamptz",),
-    "last_upload_ts": ("timestamptz",),
-    "queue_depth": _WHOLE,
-    "agent_version": _TEXT,
-    "poll_interval_s": _WHOLE,
-    "cpu_pct": _DECIMAL,
-    "disk_free_gb": _DECIMAL,
-    "status": _TEXT,
-    "updated_at": ("timestamptz",),
-}
-# What a new column needs besides its type. A row that is there already was never seen, and gets no recent time.
-_ADDED_WITH: Final = {
-    "site_id": " NOT NULL DEFAULT 'unknown'",
-    "last_seen_ts": " NOT NULL DEFAULT 'epoch'",
-    "status": " CHECK (status IN ('ready', 'degraded', 'error'))",
-    "updated_at": " DEFAULT now()",
-}
 _ALWAYS_CHANGES: Final = {"last_seen_ts", "updated_at"}
-_NEEDED: Final = ("SELECT", "INSERT", "UPDATE")
-_POWERS: Final = {
-    "rolsuper": "superuser",
-    "rolcreaterole": "CREATEROLE",
-    "rolcreatedb": "CREATEDB",
-    "rolbypassrls": "BYPASSRLS",
-    "rolreplication": "REPLICATION",
-}
 
 
-def relation(facts: Facts) -> Iterator[Finding]:
-    """Say what kind of table it is, and what stands between a heartbeat and its row."""
-    name, kind = facts["name"], {"r": "a table", "p": "a partitioned table"}.get(facts["kind"])
+def relation(table: Facts, role: str) -> Iterator[Finding]:
+    """Say what kind of table it is, and what stands between a heartbeat and its row; `role` is its name in SQL."""
+    name, kind = table["name"], {"r": "a table", "p": "a partitioned table"}.get(table["kind"])
     if kind is None:
         yield Finding("table", Level.WRONG, f"{name} is not a table", "The function upserts into a table only.")
-    elif not facts["has_key"]:
+    elif not table["has_key"]:
         yield Finding(
             "table",
             Level.WRONG,
             f"{name} has no unique index on device_id alone",
             "ON CONFLICT (device_id) needs one; a partitioned table or hypertable cannot have it "
             "unless device_id is what divides it.",
-            f"ALTER TABLE {name} ADD PRIMARY KEY (device_id)",
+            fix("add_key", table=table["sql"]) if table["kind"] == "r" else NO_FIX,
         )
     else:
         yield Finding("table", Level.OK, f"{name}, {kind} with a unique key on device_id")
-    if facts["row_security"]:
+    if table["row_security"]:
         yield Finding(
             "table",
             Level.WARNING,
             "row-level security applies to the role",
-            "Rows that its policies hide are refused or missed; give the role a policy that shows all.",
-            f"CREATE POLICY hvac_heartbeat ON {name} USING (true) WITH CHECK (true)",
+            "Rows that its policies hide are refused or missed: give the role a policy that shows it all rows.",
+            fix("show_rows", table=table["sql"], role=role),
         )
-    if facts["before_triggers"]:
+    if table["before_triggers"]:
         yield Finding(
             "table",
-            Level.WARNING,
-            f"BEFORE triggers: {', '.join(facts['before_triggers'])}",
-            "They may change or swallow rows; a swallowed heartbeat is reported as outdated.",
+            Level.NOTE,
+            f"BEFORE triggers: {', '.join(table['before_triggers'])}",
+            "They may change a heartbeat or drop it; the function reports a dropped one as outdated.",
         )
-    if facts["rules"]:
+    if table["rules"]:
         yield Finding(
             "table",
             Level.WRONG,
-            f"rules: {', '.join(facts['rules'])}",
+            f"rules: {', '.join(table['rules'])}",
             "PostgreSQL has no ON CONFLICT on a table with rules: replace them with triggers.",
-            f"DROP RULE {quoted(facts['rules'][0])} ON {name}",
         )
 
 
-def columns(found: Sequence[Facts]) -> Iterator[Finding]:
-    """Compare the columns with what the function writes."""
-    types = {column["name"]: column["type"] for column in found}
-    lacking = [name for name in _TYPES if name not in types]
-    if lacking:
-        yield Finding(
-            "columns",
-            Level.WRONG,
-            f"missing: {', '.join(lacking)}",
-            "The function writes them all.",
-            "ALTER TABLE device_state "
-            + ", ".join(f"ADD {name} {_TYPES[name][0]}{_ADDED_WITH.get(name, '')}" for name in lacking),
-        )
-    odd = [name for name, expected in _TYPES.items() if name in types and types[name] not in expected]
-    for name in odd:
-        yield Finding(
-            "columns",
-            Level.WRONG,
-            f"{name} is of type {types[name]}, not {_TYPES[name][0]}",
-            "Values may be refused or cut; the change rewrites the table.",
-            f"ALTER TABLE device_state ALTER {name} TYPE {_TYPES[name][0]}",
-        )
-    demanded = [column["name"] for column in found if column["demanded"] and column["name"] not in _TYPES]
-    for name in demanded:
-        yield Finding(
-            "columns",
-            Level.WRONG,
-            f"{name} is NOT NULL without a default",
-            "No new device can be written, because the function does not know this column.",
-            f"ALTER TABLE device_state ALTER {quoted(name)} DROP NOT NULL",
-        )
-    if not (lacking or odd or demanded):
-        extra = len(types) - len(_TYPES)
-        yield Finding("columns", Level.OK, f"all {len(_TYPES)} are there" + (f", and {extra} more" if extra else ""))
-
-
-def rights(facts: Facts, role: Facts, around: Facts) -> Iterator[Finding]:
-    """Compare the role's rights with the least that the function needs."""
-    name, who = facts["name"], quoted(role["role"])
-    lacking = [right for right in _NEEDED if right not in facts["rights"]]
-    if lacking:
-        yield Finding(
-            "rights",
-            Level.WRONG,
-            f"the role lacks {', '.join(lacking)} on {name}",
-            "Grant it.",
-            f"GRANT {', '.join(lacking)} ON {name} TO {who}",
-        )
-    if around["reads_view"] is None:
-        yield Finding(
-            "rights",
-            Level.WARNING,
-            "v_devices_stale is not there",
-            "The sweep needs it: run `hvac-heartbeat migrate`.",
-        )
-    elif not around["reads_view"]:
-        yield Finding(
-            "rights",
-            Level.WARNING,
-            "the role cannot read v_devices_stale",
-            "The sweep needs it.",
-            f"GRANT SELECT ON v_devices_stale TO {who}",
-        )
-    powers = [word for column, word in _POWERS.items() if role[column]]
-    excess = powers + [right for right in facts["rights"] if right not in _NEEDED]
-    excess += ["ownership of the table"] * facts["owned"] + ["CREATE on the schema"] * around["creates"]
-    if excess:
-        yield Finding(
-            "rights",
-            Level.WARNING,
-            f"more than needed: {', '.join(excess)}",
-            "Give the function a role of its own that may do nothing else (docs/database.md).",
-            "CREATE ROLE hvac_heartbeat LOGIN PASSWORD 'a long one of your own'; "
-            f"GRANT {', '.join(_NEEDED)} ON {name} TO hvac_heartbeat"
-            + ("" if around["reads_view"] is None else "; GRANT SELECT ON v_devices_stale TO hvac_heartbeat"),
-        )
-    elif not lacking:
-        yield Finding("rights", Level.OK, "SELECT, INSERT and UPDATE on the table, and no more")
-
-
-def foreign_keys(keys: Sequence[Facts]) -> Iterator[Finding]:
-    """Say what each foreign key means for heartbeats that it does not know."""
+def foreign_keys(constraints: Sequence[Facts]) -> Iterator[Finding]:
+    """Say which heartbeats each foreign key rejects."""
+    keys = [constraint for constraint in constraints if constraint["kind"] == "f"]
     if not keys:
-        yield Finding("foreign keys", Level.OK, "none: an unknown device or site is taken")
+        yield Finding("foreign keys", Level.OK, "none: the database takes an unknown device or site")
     for key in keys:
         columns = ", ".join(key["columns"])
-        found = f"{key['constraint']}: a heartbeat whose {columns} is not in {key['parent']} is rejected"
+        found = f"{key['name']}: the database rejects a heartbeat whose {columns} is not in {key['parent']}"
         yield Finding("foreign keys", Level.OK, found)
 
 
@@ -187,30 +78,38 @@ def indexes(found: Sequence[Facts], version: int) -> Iterator[Finding]:
     ]
     for index in costly:
         names = ", ".join(sorted(_ALWAYS_CHANGES.intersection(index["columns"])))
+        used = f"Queries have used it {index['scans']} times" if index["scans"] else "No query here has used it"
         yield Finding(
             "indexes",
             Level.WARNING,
             f"{index['name']} holds {names}, which every heartbeat changes",
             "No update can be HOT: each one writes every index (twice the log volume, half the speed). "
-            "Drop it if nobody needs it: the table is small enough to be scanned.",
-            f"DROP INDEX CONCURRENTLY {index['name']}",
+            f"{used}; drop it if nobody needs it: the table is small enough to be scanned.",
+            NO_FIX if index["matters"] or index["scans"] else fix("drop_index", index=index["sql"]),
         )
     if not costly:
         yield Finding("indexes", Level.OK, f"{len(found)}, none of them in the way of HOT updates")
 
 
-def storage(facts: Facts, *, autovacuum: bool) -> Iterator[Finding]:
+def storage(table: Facts, *, autovacuum: bool) -> Iterator[Finding]:
     """Look at the room beside each row and at how often a vacuum comes."""
-    options = settings_of(facts["options"])
+    options = settings_of(table["options"])
     lacking = missing(options)
     shown = f"fillfactor {options.get('fillfactor', '100')}"
-    if not autovacuum or options.get("autovacuum_enabled") in {"false", "off"}:
+    if not autovacuum:
         yield Finding(
             "storage",
             Level.WRONG,
-            "autovacuum is off",
+            "autovacuum is off on the server",
+            "The table grows without end: turn autovacuum and track_counts on.",
+        )
+    if options.get("autovacuum_enabled") in {"false", "off"}:
+        yield Finding(
+            "storage",
+            Level.WRONG,
+            "autovacuum is off for the table",
             "The table grows without end.",
-            f"ALTER TABLE {facts['name']} SET (autovacuum_enabled = true)",
+            fix("vacuum", table=table["sql"]),
         )
     if "fillfactor" in lacking or "autovacuum_vacuum_scale_factor" in lacking:
         yield Finding(
@@ -218,7 +117,7 @@ def storage(facts: Facts, *, autovacuum: bool) -> Iterator[Finding]:
             Level.WARNING,
             f"{shown}; lacking {', '.join(lacking)}",
             "Run `hvac-heartbeat tune` as the table's owner.",
-            statement_to_tune(facts["name"], facts["options"]) or "",
+            (statement_to_tune(table["sql"], table["options"]) or NO_FIX) if table["kind"] == "r" else NO_FIX,
         )
     else:
         yield Finding("storage", Level.OK, f"{shown}, and a vacuum that comes often")

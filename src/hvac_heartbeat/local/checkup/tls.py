@@ -32,8 +32,7 @@ def examine_tls(settings: Settings, host: str, port: int) -> Finding:
                     "TLS",
                     Level.WRONG if settings.sslmode in {"require", "verify-ca", "verify-full"} else Level.WARNING,
                     f"the server does not speak TLS, and DB_SSLMODE is {settings.sslmode}",
-                    "Turn TLS on at the server: set ssl, ssl_cert_file and ssl_key_file.",
-                    "ALTER SYSTEM SET ssl = on",
+                    "Give the server a certificate (ssl_cert_file, ssl_key_file), and then set ssl = on.",
                 )
             context = ssl.create_default_context(cafile=settings.sslrootcert or roots_for(host))
             with context.wrap_socket(plain, server_hostname=host) as encrypted:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hvac_heartbeat.local.checkup.fixes import fix
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from hvac_heartbeat.local.checkup.fixes import Fix
 
 # Measured with fillfactor 70: every update stays on its page (100 % HOT) once pages have that room
 # (docs/performance.md). A whole fleet writes every row every minute, so a vacuum at 20 % dead rows comes too late.
@@ -31,12 +35,10 @@ def missing(options: Mapping[str, str]) -> dict[str, str]:
     return lacking
 
 
-def statement_to_tune(table: str, options: Sequence[str]) -> str | None:
-    """Return the statement that gives `table` (quoted already) what it lacks; None when it lacks nothing.
-
-    It changes nothing that is on disk: pages get their room when they are written anew, by VACUUM FULL or pg_repack.
-    """
+def statement_to_tune(table: str, options: Sequence[str]) -> Fix | None:
+    """Return the statement that gives `table` (its name in SQL) what it lacks; None when it lacks nothing."""
     lacking = missing(storage(options))
     if not lacking:
         return None
-    return f"ALTER TABLE {table} SET ({', '.join(f'{name} = {value}' for name, value in lacking.items())})"
+    settings = ", ".join(f"{name} = {value}" for name, value in lacking.items())
+    return fix("tune", table=table, settings=settings)

@@ -1,4 +1,4 @@
-"""What a program does when the reader of its output went away, as `| head` does."""
+"""What a program does when the program that reads its output has ended, as `| head` does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 
 
-def give_up_on_the_reader() -> None:
+def discard_output() -> None:
     """Lead standard output nowhere, or Python would complain once more while it closes it."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

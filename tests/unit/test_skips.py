@@ -10,17 +10,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 TESTS = """
 import pytest
-from tests.left_out import left_out
+from tests.skips import skip_or_fail
 
 @pytest.mark.parametrize("number", range(3))
 def test_with_the_tool(number):
-    left_out("the tool is not here", "`make tool`")
+    skip_or_fail("the tool is not here", "`make tool`")
 
 def test_with_the_tool_again():
-    left_out("the tool is not here", "`make tool`")
+    skip_or_fail("the tool is not here", "`make tool`")
 
 def test_with_the_server():
-    left_out("the server is not here", "`make server`")
+    skip_or_fail("the server is not here", "`make server`")
 
 def test_with_nothing():
     pass
@@ -30,7 +30,7 @@ def test_with_nothing():
 def run(folder: Path, **variables: str) -> tuple[int, list[str]]:
     """Run these tests as the project's own are run; return the exit code and the lines."""
     (folder / "test_parts.py").write_text(TESTS)
-    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.left_out", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.skips", "-p", "no:cacheprovider"]
     elsewhere = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
     ended = subprocess.run(
         [*command, str(folder)], cwd=ROOT, env=elsewhere | variables, capture_output=True, text=True, check=False

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def left_out(missing: str, remedy: str) -> NoReturn:
+def skip_or_fail(missing: str, remedy: str) -> NoReturn:
     """Skip the test, saying what is missing and how to get it; with CI=true nothing may be left out."""
     why = f"{missing}: {remedy}"
     if os.environ.get("CI"):
