@@ -12,9 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import report
-from benchmarks.hostile.events import cases
+from benchmarks.hostile.events import SHAPES, cases
 from benchmarks.hostile.runs import Run, run
-from benchmarks.hostile.shapes import SHAPES
 from tests.small_lambda.cgroup import NoCgroup
 
 if TYPE_CHECKING:

@@ -11,14 +11,19 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.hostile.shapes import SHAPES, Carrier, Shape
+from benchmarks.hostile.heartbeats import HEARTBEATS
+from benchmarks.hostile.texts import TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from benchmarks.hostile.shape import Carrier, Shape
+
+SHAPES = TEXTS | HEARTBEATS
 RECORD_LIMIT = 1_000_000  # bytes of a Kinesis record or an SQS message, with a little to spare
 PAYLOAD_LIMIT = 6_290_000  # of a synchronous event, likewise (Lambda quotas)
 FULL = 4  # records of that size in an event
+PASSES_A_SLOW_ONE = 5
 EVENTS = Path(__file__).parents[2] / "events"
 
 
@@ -94,8 +99,10 @@ def _request(body: bytes, *, gzipped: bool, text: bool) -> dict[str, Any]:
 
 
 def cases(seed: int, names: Sequence[str]) -> Iterator[Case]:
-    """Yield cases without end, every shape by every carrier in turn."""
-    kinds = [(name, carrier) for name in names or SHAPES for carrier in SHAPES[name].carriers]
-    for number in count():
-        name, carrier = kinds[number % len(kinds)]
-        yield Case(number, name, carrier, seed)
+    """Yield cases without end: pass after pass, every shape by every carrier, the slow shapes in some passes."""
+    number = count()
+    for turn in count():
+        for name in names or SHAPES:
+            if not SHAPES[name].slow or turn % PASSES_A_SLOW_ONE == 0:
+                for carrier in SHAPES[name].carriers:
+                    yield Case(next(number), name, carrier, seed)

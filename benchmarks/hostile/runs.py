@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks import fleet
 from benchmarks.hostile.events import Case, event
-from benchmarks.hostile.shapes import FLEET, known
+from benchmarks.hostile.shape import FLEET, known
 from hvac_heartbeat.local.postgres import PostgresServer
 from tests.small_lambda import SmallLambda
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from benchmarks.hostile.events import PAYLOAD_LIMIT, RECORD_LIMIT, cases, event
-from benchmarks.hostile.shapes import SHAPES
+from benchmarks.hostile.events import PAYLOAD_LIMIT, RECORD_LIMIT, SHAPES, cases, event
 
 if TYPE_CHECKING:
     from tests.small_lambda import SmallLambda
