@@ -21,7 +21,7 @@ from hvac_heartbeat.local.postgres import PostgresServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytest_plugins = ["tests.skips"]
+pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures"]
 
 # The mission's table and view, word for word: what a database has that is not ours.
 MISSION_SCHEMA = """

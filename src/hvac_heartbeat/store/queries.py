@@ -18,8 +18,3 @@ def queries(file: Path = _OWN) -> dict[str, str]:
         name: "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip().rstrip(";")
         for name, body in zip(parts[::2], parts[1::2], strict=True)
     }
-
-
-def quoted(name: str) -> str:
-    """Return a name as SQL writes it, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'

@@ -110,16 +110,3 @@ SELECT has_table_privilege(to_regclass('v_devices_stale'), 'SELECT') AS reads_vi
           FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
          WHERE c.oid = to_regclass('v_devices_stale')) AS view_sql,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS creates
-
--- name: foreign_keys
--- The enforced foreign keys of the table. (conenforced is new in PostgreSQL 18, hence the detour.)
-SELECT fk.conname::text AS constraint, fk.confrelid::regclass::text AS parent,
-       array(SELECT a.attname::text
-               FROM unnest(fk.conkey) WITH ORDINALITY AS key (attnum, place)
-               JOIN pg_attribute AS a ON a.attrelid = fk.conrelid AND a.attnum = key.attnum
-              ORDER BY key.place) AS columns
-  FROM pg_constraint AS fk
- WHERE fk.conrelid = to_regclass('device_state')
-   AND fk.contype = 'f'
-   AND coalesce((to_jsonb(fk) ->> 'conenforced')::boolean, true)
- ORDER BY fk.oid
