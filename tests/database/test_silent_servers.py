@@ -18,7 +18,7 @@ import pytest
 from hvac_heartbeat.aws import handler
 from tests.database.invocation import deliver, meanwhile, wait_until
 from tests.database.servers import await_lock, backends, locked
-from tests.skips import skip
+from tests.skips import skip_or_fail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +152,7 @@ def ip(*arguments: str) -> None:
 def host(admin: psycopg.Connection, fragile: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     """A host in a network namespace, in front of the server; the function is connected to it."""
     if shutil.which("ip") is None or os.geteuid() != 0:
-        skip("a network namespace cannot be made", "run as root, with iproute2")
+        skip_or_fail("a network namespace cannot be made", "run as root, with iproute2")
     with ExitStack() as stack:
         ip("netns", "add", NAMESPACE)
         stack.callback(ip, "netns", "delete", NAMESPACE)

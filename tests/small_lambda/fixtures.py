@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.skips import skip
+from tests.skips import skip_or_fail
 from tests.small_lambda import SmallLambda
 from tests.small_lambda.cgroup import NoCgroup
 
@@ -20,6 +20,6 @@ def small_lambda(environment: dict[str, str]) -> Iterator[SmallLambda]:
     try:
         container = SmallLambda(environment)
     except NoCgroup as reason:
-        skip(f"Lambda's limits cannot be set here ({reason})", "run as root on Linux, outside a container")
+        skip_or_fail(f"Lambda's limits cannot be set here ({reason})", "run as root on Linux, outside a container")
     with container:
         yield container
