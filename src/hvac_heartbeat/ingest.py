@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hvac_heartbeat.heartbeat import OPTIONAL_FIELDS
 from hvac_heartbeat.outcome import Complaint, Verdict
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from hvac_heartbeat.records import Record
     from hvac_heartbeat.writing import Writer
 
+# What is left to do for each heartbeat once the time for writing is up, at 128 MB (7.2 % of a core).
+_S_PER_HEARTBEAT: Final = 0.00005
+
 
 def ingest(records: Iterable[Record], writer: Writer, deadline: float, *, refuse_too_many: bool = False) -> Outcome:
     """Read the records' heartbeats, write the good ones and say what became of each.
@@ -26,7 +29,7 @@ def ingest(records: Iterable[Record], writer: Writer, deadline: float, *, refuse
         EventRefused: 413 with nothing written, where a record holds more than 10,000 heartbeats and `refuse_too_many`.
     """
     heartbeats, outcome = read(records, refuse_too_many=refuse_too_many)
-    result = writer.write(heartbeats, deadline)
+    result = writer.write(heartbeats, deadline - _S_PER_HEARTBEAT * len(heartbeats))
     if not result.is_clean:
         _add(result, heartbeats, outcome)
     return outcome

@@ -138,36 +138,33 @@ class _EventWrite:
                     self._result.rejected[one.device_id, one.site_id] = complaint
 
     def _write_alone(self, devices: dict[str, list[Heartbeat]]) -> None:
-        hopeless: StoreUnavailable | None = None
+        given_up: StoreUnavailable | None = None
         for device_id, heartbeats in devices.items():
-            if hopeless is not None:
-                self._fail([device_id], hopeless)
-                continue
-            try:
-                self._write_device(device_id, heartbeats)
-            except StoreUnavailable as failure:
-                if not self._was_refused_lately(device_id, heartbeats):
-                    self._fail([device_id], failure)
-                if self._failures_in_a_row >= _HOPELESS:
-                    hopeless = failure
+            if given_up is None and time.monotonic() >= self._deadline:
+                given_up = StoreUnavailable("no time was left to write the heartbeats")
+            failure = given_up or self._write_device(device_id, heartbeats)
+            if failure is not None and not self._was_refused_lately(device_id, heartbeats):
+                self._fail([device_id], failure)
+            if self._failures_in_a_row >= _HOPELESS:
+                given_up = failure
 
-    def _write_device(self, device_id: str, heartbeats: list[Heartbeat]) -> None:
-        """Write one device's heartbeats, without those of the sites at which the store refuses it.
-
-        Raises:
-            StoreUnavailable: the device has failed.
-        """
+    def _write_device(self, device_id: str, heartbeats: list[Heartbeat]) -> StoreUnavailable | None:
+        """Write one device's heartbeats, without those of the sites at which the store refuses it; return a failure."""
         sites = newest_sites(heartbeats)  # all others count as one
         refused: dict[str | None, BatchRefused] = {}
         for step in merge(heartbeats):
             site = step.site_id if step.site_id in sites else None
-            refusal = None if site in refused else self._write_step(step)
+            try:
+                refusal = None if site in refused else self._write_step(step)
+            except StoreUnavailable as failure:
+                return failure
             if refusal is not None:
                 refused[site] = refusal
         for heartbeat in heartbeats if refused else ():
             refusal = refused.get(heartbeat.site_id if heartbeat.site_id in sites else None)
             if refusal is not None:
                 self._result.rejected[device_id, heartbeat.site_id] = refusal.complaint
+        return None
 
     def _write_step(self, heartbeat: Heartbeat) -> BatchRefused | None:
         """Write one heartbeat, without its optional fields where it is refused with them; return what rejects it.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hvac_heartbeat.aws.sweep import Swept
     from hvac_heartbeat.aws.triggers.base import Trigger
 
-_ANSWER_RESERVE_S = 0.5  # kept back of the invocation's time, to phrase the answer and write the log line
+_ANSWER_RESERVE_S = 1.0  # kept back of the invocation's time, to phrase the answer and write the log line
 _DEFAULT_TIME_S = 30.0
 _COUNTED = [(verdict.name.lower(), verdict) for verdict in Verdict]
 _RECORD_NAME_LIMIT = 384  # characters; a Kafka topic's name takes 249, a Kinesis sequence number 56
