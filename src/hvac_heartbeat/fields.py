@@ -25,6 +25,8 @@ _DECIMAL = r"(?a)[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _ISO_8601 = r"(?ai)\d{4}-?(\d\d|W\d)[0-9-]*([T ][0-9:.,]+(Z|[+-][0-9:]+)?)?"
 _TEXT_NUMBER_LIMIT = 64
 _MILLISECONDS_FROM = 10**11  # as seconds that would be the year 5138; as milliseconds it is 1973
+_EPOCH_DIGITS = 9  # fewer could be a date such as 20260105
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Unusable(Exception):
@@ -100,21 +102,26 @@ def past_moment(value: object, arrival: datetime) -> datetime:
 
 
 def moment(value: object) -> datetime:
-    """Read a time: ISO 8601 (no offset means UTC), epoch seconds, or epoch milliseconds (from 10^11 on)."""
+    """Read a time: ISO 8601 (no offset means UTC), epoch seconds, or epoch milliseconds (from 10^11 on).
+
+    Nine and more digits as text are an epoch too; fewer are nothing, because they could be meant as a date.
+    """
     try:
         if isinstance(value, str):
-            return _iso_moment(value.strip())
+            text = value.strip()
+            if not (text.isascii() and text.isdigit()):
+                return _iso_moment(text)
+            if len(text) < _EPOCH_DIGITS:
+                raise Unusable("is text of too few digits for an epoch")
+            value = int(text)
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Unusable(f"is {_kind(value)}, not a time")
         if not math.isfinite(value):
             raise Unusable("is not a finite number")
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
-        return _EPOCH + timedelta(seconds=seconds)
+        return EPOCH + timedelta(seconds=seconds)
     except (ValueError, OverflowError) as error:
         raise Unusable("is not a time between the years 1 and 9999") from error
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _iso_moment(text: str) -> datetime:

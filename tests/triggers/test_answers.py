@@ -96,7 +96,7 @@ def test_a_body_that_is_no_json_is_one_bad_record(kind: Kind, function: Function
     body = {
         "message": "No heartbeat could be accepted",
         "updated_devices": [],
-        "rejected": [{"index": 0, "device_id": None, "field": "body", "reason": "is not JSON"}],
+        "rejected": [{"index": 0, "device_id": None, "field": "body", "reason": "is not JSON: see line 1, column 2"}],
     }
     _check(answer, kind, 400, body, reported=["message-0"] if kind.answers == "items" else [])
 

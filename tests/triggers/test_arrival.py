@@ -118,6 +118,21 @@ def test_what_an_iot_rule_forwards_keeps_its_topic_and_its_clock(
     assert seen() == {"d": at}
 
 
+@pytest.mark.parametrize("name", ["iot", "direct", "sqs", "kinesis"])
+@pytest.mark.parametrize("digits", [10, 13])
+def test_a_rules_clock_as_digits_is_an_epoch_and_no_date(
+    name: str, digits: int, function: Function, seen: Callable[[], dict[str, Any]]
+) -> None:
+    """`1770101121259` has once been read as a day in the year 1770."""
+    at = _ago(minutes=7)
+    beat = {"device_id": "d", "site_id": "s", "received_at": f"{round(at.timestamp() * 1000)}"[:digits]}
+    if name not in ("iot", "direct"):
+        function(KINDS[name].event([beat | {"topic_device": "d", "topic_site": "s"}], _ago(minutes=1)))
+    else:
+        function(beat | ({"topic_device": "d"} if name == "iot" else {}))
+    assert seen() == {"d": at}
+
+
 @pytest.mark.parametrize("name", ["iot", "sqs", "kinesis", "kafka-msk", "sns"])
 @pytest.mark.parametrize("lie", [1_600_000_000, 4_000_000_000, "soon", None])
 def test_a_gateway_does_not_say_when_its_devices_were_seen(

@@ -43,6 +43,7 @@ CALLERS: dict[str, tuple[str, Any]] = {
         _http_api(authorizer={"jwt": {"claims": {"https://x.example/device": "d1"}}}),
     ),
     "HTTP API, IAM": ("iam.userId", _http_api(authorizer={"iam": IAM})),
+    "HTTP API, IAM role": ("iam.sessionName", _http_api(authorizer={"iam": IAM | {"userId": "AROAEXAMPLE:d1"}})),
     "HTTP API, Lambda authorizer": ("lambda.deviceId", _http_api(authorizer={"lambda": {"deviceId": "d1"}})),
     "HTTP API, mTLS": (
         "clientCert.subjectDN",
@@ -51,6 +52,7 @@ CALLERS: dict[str, tuple[str, Any]] = {
     "REST API, Cognito": ("jwt.claims.sub", _rest_api(authorizer={"claims": {"sub": "d1"}})),
     "REST API, Cognito, bare name": ("sub", _rest_api(authorizer={"claims": {"sub": "d1"}})),
     "REST API, IAM": ("iam.userId", _rest_api(accessKey="AK", user="d1", caller="c", userArn="arn:d1")),
+    "REST API, IAM role": ("iam.sessionName", _rest_api(accessKey="AK", user="AROAEXAMPLE:d1")),
     "REST API, IAM, caller": ("iam.callerId", _rest_api(accessKey="AK", user="u", caller="d1")),
     "REST API, Lambda authorizer": ("lambda.deviceId", _rest_api(authorizer={"principalId": "p", "deviceId": "d1"})),
     "REST API, mTLS": ("clientCert.subjectDN", _rest_api(clientCert={"subjectDN": "d1"})),
@@ -100,6 +102,16 @@ def test_a_configured_claim_that_is_absent_is_401(
     assert status == 401
     assert "jwt" not in body["message"]  # how it is configured is nobody's business
     assert not seen()
+
+
+@pytest.mark.parametrize("user", [None, 7, "", "AROAEXAMPLE", "AROAEXAMPLE:", "AIDAEXAMPLE", "123456789012:d1", "d1"])
+def test_only_who_assumes_a_role_has_a_session_name(
+    user: object, function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A federated user's id has a colon too, and his name behind it: `account:caller-specified-name`."""
+    monkeypatch.setenv("HEARTBEAT_DEVICE_CLAIM", "iam.sessionName")
+    for event in (_http_api(authorizer={"iam": IAM | {"userId": user}}), _rest_api(accessKey="AK", user=user)):
+        assert _send(function, event, {"device_id": "d1", "site_id": "s"})[0] == 401
 
 
 @pytest.mark.parametrize("claim", [None, "", " ", [], {}, True, 1.5, "x" * 257])

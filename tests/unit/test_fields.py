@@ -121,6 +121,9 @@ def test_a_status_nobody_knows_is_ignored(value: object) -> None:
         (1_777_777_777.5, datetime(2026, 5, 3, 3, 9, 37, 500_000, tzinfo=UTC)),
         (1_777_777_777_500, datetime(2026, 5, 3, 3, 9, 37, 500_000, tzinfo=UTC)),
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        ("1777777777", datetime(2026, 5, 3, 3, 9, 37, tzinfo=UTC)),
+        (" 1777777777500 ", datetime(2026, 5, 3, 3, 9, 37, 500_000, tzinfo=UTC)),
+        ("1770101121259", datetime(2026, 2, 3, 6, 45, 21, 259_000, tzinfo=UTC)),
     ],
 )
 def test_an_upload_time_is_iso_8601_or_epoch_seconds_or_milliseconds(value: object, taken: datetime) -> None:
@@ -137,6 +140,7 @@ def test_an_upload_time_is_iso_8601_or_epoch_seconds_or_milliseconds(value: obje
         "2026-02-30",
         "2026-05-04x03:00",
         "0001-01-01T00:00:00+14:00",
+        *("20260504", "2026", "7", "9" * 400, "9" * 5_000, "-1777777777", "+1777777777", "\u0661" * 10),
         *(True, math.nan, math.inf, 1e300, -1e300, HUGE, [], {}),
     ],
 )

@@ -1,4 +1,4 @@
-"""The answer that the mission names: `statusCode` and a JSON `body`, for direct calls and HTTP."""
+"""The answer to direct calls and HTTP: `statusCode` and a JSON `body`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Verdict
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hvac_heartbeat.aws.health import Sweep
     from hvac_heartbeat.errors import EventRefused
     from hvac_heartbeat.outcome import Complaints, Outcome
 
@@ -60,10 +61,11 @@ def health(*, reached: bool) -> dict[str, Any]:
     return answer(200 if reached else 503, {"message": message, "healthy": reached, "timestamp": _now()})
 
 
-def swept(fleet: int, stale: int) -> dict[str, Any]:
+def swept(sweep: Sweep) -> dict[str, Any]:
     """Phrase what a sweep counted."""
-    message = f"{stale} of {fleet} device(s) are stale"
-    return answer(200, {"message": message, "fleet_devices": fleet, "stale_devices": stale, "timestamp": _now()})
+    message = f"{sweep.stale} of {sweep.fleet} device(s) are stale"
+    counts = {"fleet_devices": sweep.fleet, "stale_devices": sweep.stale}
+    return answer(200, {"message": message, **counts, "timestamp": _now()})
 
 
 def refused(refusal: EventRefused) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def refused(refusal: EventRefused) -> dict[str, Any]:
 
 
 def answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    """Put a status and a body into the form that API Gateway and the mission share."""
+    """Put a status and a body into the form that direct callers and API Gateway share."""
     return {"statusCode": status, "body": _encode(body).decode()}
 
 

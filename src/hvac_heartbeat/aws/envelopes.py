@@ -1,17 +1,82 @@
-"""What envelopes have in common: their clocks, envelopes inside envelopes, and what an IoT rule adds."""
+"""What envelopes have in common: JSON and base64 inside them, their clocks, envelopes in envelopes, IoT rules."""
 
 from __future__ import annotations
 
+import binascii
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from hvac_heartbeat import fields
-from hvac_heartbeat.aws.decoding import Malformed, decode
 from hvac_heartbeat.records import Binding, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-_LONGEST_EPOCH = 20
+    Content = tuple[str, object, datetime | None]  # a record's name, its text or what became of it, its clock
+
+# What a text may become when it is decoded, counted as in `_weigh`. 10,000 heartbeats with every field weigh 140,000.
+# A unit takes up to 64 bytes, and Lambda's smallest memory is 128 MB for everything.
+RECORD_LIMIT = 300_000
+EVENT_LIMIT = 500_000  # more than Lambda's largest event, 6 MB, holds of heartbeats with four fields in base64
+_CONTAINER = 4
+_NO_ROOM = f"does not fit: the records of one event may hold {EVENT_LIMIT} values together"
+
+# Longer integers cost quadratic time, and Python refuses 4,300 digits on its own ("Integer string conversion length
+# limitation"). No field takes one, so any number of that size stands for it.
+_LONGEST_INTEGER = 400
+_HUGE: int = 10**_LONGEST_INTEGER
+
+_decode = msgspec.json.decode
+
+
+class DecodeError(Exception):
+    """A text that cannot be decoded; the message is the reason, to be read after the name of what held it."""
+
+
+class TooLarge(DecodeError):
+    """A text that would take too much memory."""
+
+
+def decode(content: object) -> object:
+    """Decode JSON text; what has been decoded already (EventBridge Pipes do so at times) is returned as it is.
+
+    A NaN literal, a lone surrogate, an integer of any length or a raw control character spoils the value that it is
+    in, not the heartbeats beside it.
+
+    Raises:
+        DecodeError: when it is no JSON, blank, or nested more deeply than Python's stack allows.
+        TooLarge: when it holds more than `RECORD_LIMIT`; it is not decoded then.
+    """
+    if isinstance(content, dict | list):
+        return content
+    if not isinstance(content, str | bytes):
+        raise DecodeError("is missing" if content is None else "is not text")
+    if len(content) * _CONTAINER > RECORD_LIMIT and (weight := _weigh(content)) > RECORD_LIMIT:
+        raise TooLarge(
+            f"holds too many values: {weight}, at most {RECORD_LIMIT} are taken (a list or an object counts as four)"
+        )
+    try:
+        return _decode(content)
+    except RecursionError as error:
+        raise DecodeError("is nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeError):
+        return _decode_leniently(content)
+
+
+def decode_base64(text: object) -> bytes:
+    """Decode base64 text (RFC 4648, section 4).
+
+    Raises:
+        DecodeError: when it is anything else.
+    """
+    if not isinstance(text, str):
+        raise DecodeError("is missing" if text is None else "is not text")
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise DecodeError("is not base64") from error
 
 
 def clock(value: object) -> datetime | None:
@@ -19,24 +84,43 @@ def clock(value: object) -> datetime | None:
 
     None where there is no usable one; Kafka writes -1 for none (Apache Kafka, RecordBatch.NO_TIMESTAMP).
     """
-    if isinstance(value, str) and len(value) <= _LONGEST_EPOCH and value.isascii() and value.isdigit():
-        value = int(value)
-    if isinstance(value, int | float) and value <= 0:
-        return None
     try:
-        return fields.moment(value)
+        read = fields.moment(value)
     except fields.Unusable:
         return None
+    return read if read > fields.EPOCH else None
 
 
-def opened(name: str, content: object, received_at: datetime | None) -> Record:
+def unwrap_records(contents: Sequence[Content], *, base64: bool = False) -> Iterator[Record]:
+    """Make one record of each content, and the next one when it is asked for.
+
+    Where all of them together would take too much memory, the largest are turned away: a small one is never lost
+    because of what lies beside it.
+    """
+    crowded: set[int] = set()
+    if sum(len(text) for _, text, _ in contents if isinstance(text, str)) * _CONTAINER > EVENT_LIMIT:
+        weights = [_weigh_content(text, base64=base64) for _, text, _ in contents]
+        room = EVENT_LIMIT
+        for index in sorted(range(len(weights)), key=weights.__getitem__):
+            if weights[index] <= RECORD_LIMIT:  # else it takes no room, because it is not decoded
+                room -= weights[index]
+                if room < 0:
+                    crowded.add(index)
+    for index, (name, text, received_at) in enumerate(contents):
+        if index in crowded:
+            yield Record(name, received_at=received_at, undecodable=_NO_ROOM)
+        else:
+            yield unwrap_record(name, text, received_at, base64=base64)
+
+
+def unwrap_record(name: str, content: object, received_at: datetime | None, *, base64: bool = False) -> Record:
     """Make a record of a queue's, a stream's or a topic's content, taking off the envelopes of SNS and EventBridge.
 
     The earliest of all clocks counts. `content` is JSON text or decoded already.
     """
     clocks = [received_at]
     try:
-        body = decode(content)
+        body = decode(decode_base64(content) if base64 else content)
         while isinstance(body, dict):
             if body.get("Type") == "Notification" and "Message" in body:
                 clocks.append(clock(body.get("Timestamp")))
@@ -46,14 +130,14 @@ def opened(name: str, content: object, received_at: datetime | None) -> Record:
                 body = decode(body["detail"])
             else:
                 break
-    except Malformed as malformed:
-        return Record(name, received_at=received_at, undecodable=str(malformed))
-    earliest = min((found for found in clocks if found is not None), default=None)
-    binding = topic(body)
+    except DecodeError as error:
+        return Record(name, received_at=received_at, undecodable=str(error))
+    earliest = min((read for read in clocks if read is not None), default=None)
+    binding = iot_binding(body)
     return Record(name, body, earliest, own_clock=binding is not None, binding=binding)
 
 
-def topic(body: object) -> Binding | None:
+def iot_binding(body: object) -> Binding | None:
     """Return what an IoT rule knows of the sender from the topic; None where the body is not of a rule's shape."""
     if not isinstance(body, dict):
         return None
@@ -63,7 +147,7 @@ def topic(body: object) -> Binding | None:
     return Binding(device, site, outranks=True)
 
 
-def first_is(records: object, sign: str, source: str) -> bool:
+def is_from(records: object, sign: str, source: str) -> bool:
     """Say whether this is a list that begins with an object whose `sign` is `source`."""
     return isinstance(records, list) and bool(records) and as_object(records[0]).get(sign) == source
 
@@ -73,12 +157,52 @@ def as_object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def part(envelope: object, key: str) -> dict[str, Any]:
+def get_object(envelope: object, key: str) -> dict[str, Any]:
     """Return the object at `key`, or an empty one where there is none."""
     return as_object(as_object(envelope).get(key))
 
 
-def name_of(envelope: object, key: str) -> str | None:
+def get_name(envelope: object, key: str) -> str | None:
     """Return the name at `key`; None where there is none, for an empty one names nothing."""
     name = as_object(envelope).get(key)
     return name if isinstance(name, str) and name else None
+
+
+def _weigh_content(content: object, *, base64: bool) -> int:
+    if base64:
+        try:
+            content = decode_base64(content)
+        except DecodeError:
+            return 0
+    return _weigh(content) if isinstance(content, str | bytes) else 0
+
+
+def _weigh(content: str | bytes) -> int:
+    """Count what JSON text would become: a value is 1 and a container 4, as their sizes in memory are.
+
+    Punctuation inside strings counts too, which only a very large text can notice.
+    """
+    if isinstance(content, str):
+        return content.count(",") + _CONTAINER * (content.count("{") + content.count("["))
+    return content.count(b",") + _CONTAINER * (content.count(b"{") + content.count(b"["))
+
+
+def _decode_leniently(content: str | bytes) -> object:
+    import json  # the slow path alone needs it
+
+    text = content.decode("utf-8", "surrogateescape") if isinstance(content, bytes) else content
+    text = text.removeprefix("\ufeff")  # some agents' encoders put a byte order mark there
+    if not text or text.isspace():
+        raise DecodeError("is empty")
+    try:
+        return json.loads(text, strict=False, parse_int=_integer)
+    except RecursionError as error:
+        raise DecodeError("is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise DecodeError(f"is not JSON: see line {error.lineno}, column {error.colno}") from error
+
+
+def _integer(text: str) -> int:
+    if len(text) <= _LONGEST_INTEGER:
+        return int(text)
+    return -_HUGE if text.startswith("-") else _HUGE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.aws.triggers.direct import Direct, Unknown
 from hvac_heartbeat.aws.triggers.eventbridge import EventBridge, Schedule
-from hvac_heartbeat.aws.triggers.gateways import HttpApi, LoadBalancer, RestApi
+from hvac_heartbeat.aws.triggers.http_gateways import HttpApi, LoadBalancer, RestApi
 from hvac_heartbeat.aws.triggers.pipes import PipesKafka, PipesKinesis, PipesSqs
 from hvac_heartbeat.aws.triggers.sns import Sns
 from hvac_heartbeat.aws.triggers.sqs import Sqs

@@ -7,26 +7,29 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hvac_heartbeat.aws import answers
+from hvac_heartbeat.ingest import ingest
+from hvac_heartbeat.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
-    from hvac_heartbeat.errors import EventRefused
-    from hvac_heartbeat.outcome import Outcome
+    from hvac_heartbeat.aws.handler import Container
+    from hvac_heartbeat.errors import EventRefused, StoreUnavailable
     from hvac_heartbeat.records import Record
     from hvac_heartbeat.settings import Settings
 
 
 class Trigger(ABC):
-    """One event of one kind. Subclasses are asked in the order of `triggers.TRIGGERS`."""
+    """One event of one kind, and what became of it. Subclasses are asked in the order of `triggers.TRIGGERS`."""
 
     name: ClassVar[str]
-    limit: ClassVar[int | None] = None  # heartbeats in one event, where the caller can be told to send fewer
-    patience_s: ClassVar[float] = math.inf  # how long the caller waits for an answer
+    refuse_too_many: ClassVar[bool] = False  # where the caller can be told to send fewer
+    caller_timeout_s: ClassVar[float] = math.inf  # how long the caller waits for an answer
+    counts: Mapping[str, int] = {}  # what there is to log beside the outcome
 
     def __init__(self, event: Any) -> None:
-        """Take an event that this class has recognised."""
         self.event = event
+        self.outcome = Outcome()
 
     @staticmethod
     @abstractmethod
@@ -40,8 +43,24 @@ class Trigger(ABC):
             EventRefused: when it is not meant for this function.
         """
 
+    def handle(self, container: Container, deadline: float) -> object:
+        """Do what the event asks for, and answer; `deadline` is of `time.monotonic`.
+
+        Raises:
+            EventRefused: when the whole event cannot be taken.
+            StoreUnavailable: when the trigger's source should send the event again.
+        """
+        records = self.records(container.settings)
+        self.outcome = ingest(records, container.writer, deadline, refuse_too_many=self.refuse_too_many)
+        return self.answer(self.outcome)
+
+    def fail(self, failure: StoreUnavailable) -> object:
+        """Answer an event that nothing could be done about yet; raises as `handle`."""
+        self.outcome = Outcome(failure=failure)
+        return self.answer(self.outcome)
+
     @abstractmethod
-    def records(self, settings: Settings) -> Sequence[Record]:
+    def records(self, settings: Settings) -> Iterable[Record]:
         """Take the records out of the envelope.
 
         Raises:

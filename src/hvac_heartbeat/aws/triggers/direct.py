@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hvac_heartbeat.aws import answers, envelopes
+from hvac_heartbeat.aws import answers
+from hvac_heartbeat.aws.envelopes import iot_binding
 from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.records import RECORD_LIMIT, Record
+from hvac_heartbeat.records import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.settings import Settings
 
@@ -20,7 +23,7 @@ class Direct(Trigger):
     """The bare payload, asked last. An IoT rule adds `topic_device`, `topic_site` and `received_at` of its own."""
 
     name = "direct"
-    limit: ClassVar[int | None] = RECORD_LIMIT
+    refuse_too_many: ClassVar[bool] = True
 
     @staticmethod
     def recognises(event: Any) -> bool:
@@ -29,12 +32,12 @@ class Direct(Trigger):
             return any(sign in event for sign in _SIGNS)
         return isinstance(event, list) and bool(event)
 
-    def records(self, settings: Settings) -> list[Record]:  # noqa: ARG002 - no setting concerns a direct call
+    def records(self, settings: Settings) -> Iterable[Record]:  # noqa: ARG002 - no setting concerns a direct call
         """Return the event as one record, bound to its topic where a rule named one."""
-        return [Record("event", self.event, own_clock=True, binding=envelopes.topic(self.event))]
+        return [Record("event", self.event, own_clock=True, binding=iot_binding(self.event))]
 
     def answer(self, outcome: Outcome) -> object:
-        """Return the mission's answer."""
+        """Return `{"statusCode", "body"}`."""
         raise_if_failed(outcome)
         return answers.accepted(outcome)
 

@@ -1,33 +1,36 @@
-"""What the HTTP triggers share: the routes, the body, the caller and the answer."""
+"""What the HTTP triggers share: the routes, the body, whose heartbeats it may hold, and the answer."""
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from hvac_heartbeat import fields
 from hvac_heartbeat.aws import answers
-from hvac_heartbeat.aws.decoding import Malformed, decode, decode_base64
-from hvac_heartbeat.aws.identity import bind
+from hvac_heartbeat.aws.envelopes import DecodeError, TooLarge, decode, decode_base64, get_object
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.records import RECORD_LIMIT, Record
+from hvac_heartbeat.outcome import Outcome
+from hvac_heartbeat.records import Binding, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from hvac_heartbeat.errors import StoreUnavailable
-    from hvac_heartbeat.outcome import Outcome
+    from hvac_heartbeat.aws.handler import Container
     from hvac_heartbeat.settings import Settings
 
-BODY_LIMIT = 6 * 1024 * 1024  # bytes; Lambda's own limit of a synchronous payload (Lambda quotas)
+BODY_LIMIT = 6 * 1024 * 1024  # bytes, decompressed; Lambda's own limit of a synchronous payload (Lambda quotas)
 _JSON = {"content-type": "application/json", "cache-control": "no-store"}
 _RETRY = {"retry-after": "5"}
+_CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # with zlib's `wbits` for each (RFC 9110, section 8.4.1)
 
 
 class Http(Trigger):
     """A request with heartbeats in its body, or a look at the function's health."""
 
-    limit = RECORD_LIMIT
+    refuse_too_many = True
     asks_for_health = False
 
     @abstractmethod
@@ -60,23 +63,36 @@ class Http(Trigger):
         if self.method() != allowed:
             raise EventRefused(405, f"Only {allowed} is taken here", headers={"allow": allowed})
 
+    def handle(self, container: Container, deadline: float) -> object:
+        """Write the heartbeats, or look at the database's health."""
+        if not self.asks_for_health:
+            return super().handle(container, deadline)
+        self.outcome = Outcome(failure=container.health.failure(deadline))
+        return self.answer(self.outcome)
+
     def records(self, settings: Settings) -> list[Record]:
         """Return the body as one record; `received_at` in it never counts.
 
         Raises:
-            EventRefused: 401 when a configured claim is absent, 413 over 6 MB.
+            EventRefused: 401 when a configured claim is absent, 413 when the body is too large, 415 for a compression
+                that is not known.
         """
-        binding = bind(self.caller(), settings)
+        binding = _bind(self.caller(), settings)
         try:
             body = decode(self._content())
-        except Malformed as malformed:
-            return [Record("body", undecodable=str(malformed))]
+        except TooLarge as error:
+            raise EventRefused(413, f"The body {error}: send smaller ones") from error
+        except DecodeError as error:
+            return [Record("body", undecodable=str(error))]
         return [Record("body", body, self.received_at(), binding=binding)]
 
     def answer(self, outcome: Outcome) -> object:
         """Return the outcome as an HTTP response; 503 with Retry-After when anything in it failed."""
+        retry = {} if outcome.failure is None else _RETRY
+        if self.asks_for_health:
+            return self.respond(answers.health(reached=outcome.failure is None), retry)
         if outcome.failure is not None:
-            return self.respond(answers.unavailable(outcome), _RETRY)
+            return self.respond(answers.unavailable(outcome), retry)
         if outcome.mismatched and len(outcome.verdicts) == 1:
             return self.respond(answers.accepted(outcome, status=403))
         return self.respond(answers.accepted(outcome))
@@ -85,10 +101,6 @@ class Http(Trigger):
         """Return the refusal as an HTTP response."""
         return self.respond(answers.refused(refusal), refusal.headers)
 
-    def health(self, failure: StoreUnavailable | None) -> object:
-        """Return 200 when the database was reached, else 503."""
-        return self.respond(answers.health(reached=failure is None), {} if failure is None else _RETRY)
-
     def respond(self, answer: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
         """Put headers to an answer."""
         return {**answer, "headers": _JSON | (headers or {}), "isBase64Encoded": False}
@@ -96,13 +108,73 @@ class Http(Trigger):
     def _content(self) -> str | bytes:
         content: object = self.event.get("body")
         if self.event.get("isBase64Encoded") is True:
-            content = decode_base64(content)
+            # What comes as text was compressed by nobody, or the gateway has decompressed it.
+            content = self._decompressed(decode_base64(content))
         if not isinstance(content, str | bytes):
-            raise Malformed("is empty" if content is None else "is not text")
+            raise DecodeError("is empty" if content is None else "is not text")
+        if sys.getsizeof(content) > 2 * BODY_LIMIT:  # an emoji makes every character of its text take four bytes
+            raise TooLarge("takes over 12 MB in memory")
         # A character takes at most four bytes, so most bodies need no encoding to be measured.
         size = len(content)
         if isinstance(content, str) and size * 4 > BODY_LIMIT:
             size = len(content.encode("utf-8", "surrogatepass"))
         if size > BODY_LIMIT:
-            raise EventRefused(413, "The body is over 6 MB: send smaller ones")
+            raise TooLarge("is over 6 MB")
         return content
+
+    def _decompressed(self, content: bytes) -> bytes:
+        coding = self._content_encoding()
+        if coding in ("", "identity"):
+            return content
+        if coding not in _CODINGS:
+            taken = {"accept-encoding": "gzip, deflate"}
+            raise EventRefused(415, "Only gzip and deflate are taken as Content-Encoding", headers=taken)
+        import zlib  # few senders compress
+
+        decompressor = zlib.decompressobj(_CODINGS[coding])
+        try:
+            plain = decompressor.decompress(content, BODY_LIMIT + 1)
+        except zlib.error as error:
+            raise DecodeError(f"is not {coding}") from error
+        if len(plain) > BODY_LIMIT:
+            raise TooLarge("is over 6 MB when it is decompressed")
+        if not decompressor.eof or decompressor.unused_data:
+            raise DecodeError(f"is not one whole {coding} stream")
+        return plain
+
+    def _content_encoding(self) -> str:
+        for key in ("headers", "multiValueHeaders"):
+            for name, value in get_object(self.event, key).items():
+                if name.lower() == "content-encoding":
+                    found = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+                    return found.strip().lower()
+        return ""
+
+
+def _bind(caller: Mapping[str, object], settings: Settings) -> Binding | None:
+    """Return what the configured claims say of the caller; None when no claim is configured."""
+    if settings.device_claim is None and settings.site_claim is None:
+        return None
+    return Binding(
+        _claimed(caller, settings.device_claim, "device"),
+        _claimed(caller, settings.site_claim, "site"),
+    )
+
+
+def _claimed(caller: Mapping[str, object], path: str | None, whose: str) -> str | None:
+    if path is None:
+        return None
+    try:
+        return fields.identity(_look_up(caller, path))
+    except fields.Unusable as unusable:
+        raise EventRefused(401, f"The caller's identity names no {whose}: authenticate as one") from unusable
+
+
+def _look_up(tree: object, path: str) -> object:
+    """Follow a dotted path; a key that holds dots itself (a claim named by a URL) may be its last part."""
+    if not isinstance(tree, dict):
+        return None
+    head, dot, rest = path.partition(".")
+    if path in tree or not dot:
+        return tree.get(path)
+    return _look_up(tree.get(head), rest)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hvac_heartbeat.aws.envelopes import as_object, first_is, name_of
+from hvac_heartbeat.aws.envelopes import as_object, get_name, is_from
 from hvac_heartbeat.aws.triggers.sqs import Sqs
 from hvac_heartbeat.aws.triggers.streams import Kafka, Kinesis
 
@@ -24,7 +24,7 @@ class PipesSqs(Sqs):
     @staticmethod
     def recognises(event: Any) -> bool:
         """Take a list of the source aws:sqs."""
-        return first_is(event, "eventSource", "aws:sqs")
+        return is_from(event, "eventSource", "aws:sqs")
 
     def messages(self) -> list[Any]:
         """Return the messages."""
@@ -40,11 +40,11 @@ class PipesKinesis(Kinesis):
     @staticmethod
     def recognises(event: Any) -> bool:
         """Take a list of the source aws:kinesis."""
-        return first_is(event, "eventSource", "aws:kinesis")
+        return is_from(event, "eventSource", "aws:kinesis")
 
     def messages(self) -> Iterable[tuple[str | None, dict[str, Any]]]:
         """Return each record's `eventID` and the record."""
-        return [(name_of(record, "eventID"), as_object(record)) for record in self.event]
+        return [(get_name(record, "eventID"), as_object(record)) for record in self.event]
 
 
 class PipesKafka(Kafka):
@@ -55,7 +55,7 @@ class PipesKafka(Kafka):
     @staticmethod
     def recognises(event: Any) -> bool:
         """Take a list of the source aws:kafka or SelfManagedKafka."""
-        return first_is(event, "eventSource", "aws:kafka") or first_is(event, "eventSource", "SelfManagedKafka")
+        return is_from(event, "eventSource", "aws:kafka") or is_from(event, "eventSource", "SelfManagedKafka")
 
     def messages(self) -> Iterable[dict[str, Any]]:
         """Return the messages."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hvac_heartbeat.aws.envelopes import as_object, clock, first_is, name_of, opened, part
+from hvac_heartbeat.aws.envelopes import as_object, clock, get_name, get_object, is_from, unwrap_records
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.outcome import Outcome, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hvac_heartbeat.records import Record
     from hvac_heartbeat.settings import Settings
 
@@ -25,23 +27,25 @@ class Sqs(Trigger):
     @staticmethod
     def recognises(event: Any) -> bool:
         """Take `Records` of the source aws:sqs."""
-        return first_is(as_object(event).get("Records"), "eventSource", "aws:sqs")
+        return is_from(as_object(event).get("Records"), "eventSource", "aws:sqs")
 
     def messages(self) -> list[Any]:
         """Return the messages."""
         found: list[Any] = self.event["Records"]
         return found
 
-    def records(self, settings: Settings) -> list[Record]:  # noqa: ARG002 - no setting concerns a queue
+    def records(self, settings: Settings) -> Iterator[Record]:  # noqa: ARG002 - no setting concerns a queue
         """Return one record a message, sent at its `SentTimestamp` (milliseconds, as text)."""
-        return [
-            opened(
-                name_of(message, "messageId") or f"message {index}",
-                as_object(message).get("body"),
-                clock(part(message, "attributes").get("SentTimestamp")),
-            )
-            for index, message in enumerate(self.messages())
-        ]
+        return unwrap_records(
+            [
+                (
+                    get_name(message, "messageId") or f"message {index}",
+                    as_object(message).get("body"),
+                    clock(get_object(message, "attributes").get("SentTimestamp")),
+                )
+                for index, message in enumerate(self.messages())
+            ]
+        )
 
     def answer(self, outcome: Outcome) -> object:
         """Report the messages that failed, to come again, and the rejected, for the queue's redrive to set aside.
@@ -54,7 +58,7 @@ class Sqs(Trigger):
         reported: dict[str, None] = {}  # in the order of the event, each once
         unnamed = False
         for message, verdict in zip(self.messages(), verdicts, strict=False):
-            name = name_of(message, "messageId")
+            name = get_name(message, "messageId")
             if verdict >= Verdict.REJECTED and name is not None:
                 reported[name] = None
             unnamed |= verdict is Verdict.FAILED and name is None

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hvac_heartbeat.aws.decoding import Malformed, decode_base64
-from hvac_heartbeat.aws.envelopes import as_object, clock, first_is, name_of, opened, part
+from hvac_heartbeat.aws.envelopes import (
+    as_object,
+    clock,
+    get_name,
+    get_object,
+    is_from,
+    unwrap_records,
+)
 from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
-from hvac_heartbeat.records import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from hvac_heartbeat.outcome import Outcome
+    from hvac_heartbeat.records import Record
     from hvac_heartbeat.settings import Settings
 
 
@@ -40,22 +46,25 @@ class Kinesis(Stream):
     @staticmethod
     def recognises(event: Any) -> bool:
         """Take `Records` of the source aws:kinesis."""
-        return first_is(as_object(event).get("Records"), "eventSource", "aws:kinesis")
+        return is_from(as_object(event).get("Records"), "eventSource", "aws:kinesis")
 
     def messages(self) -> Iterable[tuple[str | None, dict[str, Any]]]:
         """Return each record's `eventID`, which is its shard and sequence number, and its Kinesis part."""
-        return [(name_of(record, "eventID"), part(record, "kinesis")) for record in self.event["Records"]]
+        return [(get_name(record, "eventID"), get_object(record, "kinesis")) for record in self.event["Records"]]
 
-    def records(self, settings: Settings) -> list[Record]:  # noqa: ARG002 - no setting concerns a stream
+    def records(self, settings: Settings) -> Iterator[Record]:  # noqa: ARG002 - no setting concerns a stream
         """Return one record each, arrived at its `approximateArrivalTimestamp` (seconds)."""
-        return [
-            _from_base64(
-                name or name_of(kinesis, "sequenceNumber") or f"record {index}",
-                kinesis.get("data"),
-                kinesis.get("approximateArrivalTimestamp"),
-            )
-            for index, (name, kinesis) in enumerate(self.messages())
-        ]
+        return unwrap_records(
+            [
+                (
+                    name or get_name(kinesis, "sequenceNumber") or f"record {index}",
+                    kinesis.get("data"),
+                    clock(kinesis.get("approximateArrivalTimestamp")),
+                )
+                for index, (name, kinesis) in enumerate(self.messages())
+            ],
+            base64=True,
+        )
 
 
 class Kafka(Stream):
@@ -77,24 +86,19 @@ class Kafka(Stream):
         for messages in self.event["records"].values():
             yield from map(as_object, messages if isinstance(messages, list) else [messages])
 
-    def records(self, settings: Settings) -> list[Record]:  # noqa: ARG002 - no setting concerns a stream
+    def records(self, settings: Settings) -> Iterator[Record]:  # noqa: ARG002 - no setting concerns a stream
         """Return one record each, named `topic-partition@offset`, of the time that Kafka has for it (milliseconds)."""
-        return [
-            _from_base64(
-                f"{message.get('topic')}-{message.get('partition')}@{message.get('offset')}",
-                message.get("value"),
-                message.get("timestamp"),
-            )
-            for message in self.messages()
-        ]
+        return unwrap_records(
+            [
+                (
+                    f"{message.get('topic')}-{message.get('partition')}@{message.get('offset')}",
+                    message.get("value"),
+                    clock(message.get("timestamp")),
+                )
+                for message in self.messages()
+            ],
+            base64=True,
+        )
 
 
 _KAFKAS = ["aws:kafka", "SelfManagedKafka"]  # a list, because what is looked for need not be hashable
-
-
-def _from_base64(name: str, content: object, arrival: object) -> Record:
-    received_at = clock(arrival)
-    try:
-        return opened(name, decode_base64(content), received_at)
-    except Malformed as malformed:
-        return Record(name, received_at=received_at, undecodable=str(malformed))

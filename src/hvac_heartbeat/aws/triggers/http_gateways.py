@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hvac_heartbeat.aws.envelopes import clock, part
+from hvac_heartbeat.aws.envelopes import clock, get_object
 from hvac_heartbeat.aws.triggers.http import Http
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class HttpApi(Http):
     """
 
     name = "http-api"
-    patience_s = 27.0  # an HTTP API gives up after 30 s, and part of those were spent before we were called
+    caller_timeout_s = 27.0  # an HTTP API gives up after 30 s, and part of those were spent before we were called
 
     @staticmethod
     def recognises(event: Any) -> bool:
@@ -27,7 +27,7 @@ class HttpApi(Http):
         return (
             isinstance(event, dict)
             and event.get("version") == "2.0"
-            and isinstance(part(event, "requestContext").get("http"), dict)
+            and isinstance(get_object(event, "requestContext").get("http"), dict)
         )
 
     def method(self) -> object:
@@ -45,9 +45,11 @@ class HttpApi(Http):
     def caller(self) -> dict[str, Any]:
         """Return the authorizer's part, and the client's certificate under `clientCert`."""
         context = self.event["requestContext"]
+        authorizer = get_object(context, "authorizer")
         return {
-            **part(context, "authorizer"),
-            "clientCert": part(part(context, "authentication"), "clientCert"),
+            **authorizer,
+            "iam": _with_session(get_object(authorizer, "iam")),
+            "clientCert": get_object(get_object(context, "authentication"), "clientCert"),
         }
 
 
@@ -58,7 +60,7 @@ class RestApi(Http):
     """
 
     name = "rest-api"
-    patience_s = 26.0  # a REST API gives up after 29 s
+    caller_timeout_s = 26.0  # a REST API gives up after 29 s
 
     @staticmethod
     def recognises(event: Any) -> bool:
@@ -80,15 +82,22 @@ class RestApi(Http):
     def caller(self) -> dict[str, Any]:
         """Return the authorizer's part and the identity under the names that an HTTP API has for them."""
         context = self.event["requestContext"]
-        authorizer, identity = part(context, "authorizer"), part(context, "identity")
+        authorizer, identity = get_object(context, "authorizer"), get_object(context, "identity")
         signed = identity.get("accessKey") is not None or identity.get("cognitoIdentityId") is not None
+        iam = identity | {"userId": identity.get("user"), "callerId": identity.get("caller")}
         return {
             "jwt": {"claims": authorizer.get("claims")},
             "lambda": {key: value for key, value in authorizer.items() if key != "claims"},
             # Without IAM authorization what is in `identity` is the client's own word or null.
-            "iam": {**identity, "userId": identity.get("user"), "callerId": identity.get("caller")} if signed else {},
-            "clientCert": part(identity, "clientCert"),
+            "iam": _with_session(iam) if signed else {},
+            "clientCert": get_object(identity, "clientCert"),
         }
+
+
+def _with_session(iam: dict[str, Any]) -> dict[str, Any]:
+    """Add `sessionName`: who assumes a role is `AROA…:session-name` ("IAM identifiers", IAM User Guide)."""
+    role, _, session = str(iam.get("userId")).partition(":")
+    return iam | {"sessionName": session if role.startswith("AROA") else None}
 
 
 class LoadBalancer(Http):
@@ -99,12 +108,12 @@ class LoadBalancer(Http):
     """
 
     name = "load-balancer"
-    patience_s = 55.0  # the load balancer's idle timeout is 60 s unless somebody changed it
+    caller_timeout_s = 55.0  # the load balancer's idle timeout is 60 s unless somebody changed it
 
     @staticmethod
     def recognises(event: Any) -> bool:
         """Take `requestContext.elb`."""
-        return isinstance(event, dict) and "elb" in part(event, "requestContext")
+        return isinstance(event, dict) and "elb" in get_object(event, "requestContext")
 
     def method(self) -> object:
         """Return `httpMethod`."""
