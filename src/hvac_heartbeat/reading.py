@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Arrivals = Sequence[datetime | None]
 
 _HEARTBEATS = list[Heartbeat]
+_BLOCK = 1_000  # heartbeats
 _YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
 # The latter for a lone surrogate where C wants UTF-8.
 _NOT_IN_C = (msgspec.ValidationError, UnicodeEncodeError)
@@ -31,32 +32,47 @@ _NOT_IN_C = (msgspec.ValidationError, UnicodeEncodeError)
 def read(records: Iterable[Record], *, refuse_too_many: bool = False) -> tuple[list[Heartbeat], Outcome]:
     """Read every heartbeat; those that could not be read are rejected in the outcome, the others updated so far.
 
-    The records are taken one after the other, and none is kept: of a large event only the heartbeats stay in memory.
+    Records are taken in blocks, and none is kept: of a large event only the heartbeats stay in memory.
 
     Raises:
         EventRefused: 413 for a record of more than 10,000 heartbeats, where the caller can be told so.
     """
     outcome = Outcome()
     heartbeats: list[Heartbeat] = []
+    block: list[object] = []
+    arrivals: list[datetime | None] = []
+
+    def read_block() -> None:
+        heartbeats.extend(_read_block(block, arrivals, None, outcome))
+        block.clear()
+        arrivals.clear()
+
     for owner, record in enumerate(records):
         outcome.record_ids.append(record.id)
         try:
             bodies = bodies_of(record)
-        except TooManyHeartbeats as error:
-            if refuse_too_many:
-                raise EventRefused(413, f"The event {error.complaint.reason}") from error
-            _reject(error.complaint, None, outcome)
         except UnreadableRecord as error:
+            if refuse_too_many and isinstance(error, TooManyHeartbeats):
+                raise EventRefused(413, f"The event {error.complaint.reason}") from error
+            read_block()
             _reject(error.complaint, None, outcome)
-        else:
-            heartbeats += _read_record(record, bodies, outcome)
-        outcome.owners += [owner] * (len(outcome.verdicts) - len(outcome.owners))
+            outcome.owners.append(owner)
+            continue
+        arrived = _arrivals(record, bodies, outcome)
+        outcome.owners += [owner] * len(bodies)
+        if record.binding is None:
+            block += bodies
+            arrivals += arrived
+        if record.binding is not None or len(block) >= _BLOCK:
+            read_block()
+        if record.binding is not None:
+            heartbeats += _read_block(bodies, arrived, record.binding, outcome)
+    read_block()
     return heartbeats, outcome
 
 
-def _read_record(record: Record, bodies: list[object], outcome: Outcome) -> list[Heartbeat]:
-    arrivals = _arrivals(record, bodies, outcome)
-    if record.binding is None:
+def _read_block(bodies: list[object], arrivals: Arrivals, binding: Binding | None, outcome: Outcome) -> list[Heartbeat]:
+    if binding is None:
         heartbeats = _read_clean(bodies, arrivals)
         if heartbeats is not None:
             outcome.device_ids += [heartbeat.device_id for heartbeat in heartbeats]
@@ -65,7 +81,7 @@ def _read_record(record: Record, bodies: list[object], outcome: Outcome) -> list
     return [
         heartbeat
         for body, arrival in zip(bodies, arrivals, strict=True)
-        if (heartbeat := _read_one(body, arrival, record.binding, outcome)) is not None
+        if (heartbeat := _read_one(body, arrival, binding, outcome)) is not None
     ]
 
 
@@ -77,9 +93,7 @@ def _read_clean(bodies: list[object], arrivals: Arrivals) -> list[Heartbeat] | N
         return None
     for heartbeat, arrival in zip(heartbeats, arrivals, strict=True):
         heartbeat.received_at = arrival
-        if not _is_clean(heartbeat):
-            return None
-    return heartbeats
+    return heartbeats if _are_clean(heartbeats) else None
 
 
 def _read_one(body: object, arrival: datetime | None, binding: Binding | None, outcome: Outcome) -> Heartbeat | None:
@@ -98,15 +112,18 @@ def _read_one(body: object, arrival: datetime | None, binding: Binding | None, o
     return heartbeat
 
 
-def _is_clean(heartbeat: Heartbeat) -> bool:
-    """Say whether the rules that C does not know hold too: printable text, nothing to trim, an upload in the past."""
+def _are_clean(heartbeats: list[Heartbeat]) -> bool:
+    """Say whether the rules that C does not know hold too: printable text, nothing to trim, uploads in the past."""
+    names = "".join([heartbeat.device_id + heartbeat.site_id for heartbeat in heartbeats])
     # Of white space only " " is printable; a name with one inside it is good, and left to the exact rules.
-    names, version, upload = heartbeat.device_id + heartbeat.site_id, heartbeat.agent_version, heartbeat.last_upload_ts
-    return (
-        names.isprintable()
-        and " " not in names
-        and (version is None or version.isprintable())
-        and (upload is None or _YEAR_2 < upload <= latest(heartbeat.received_at) + CLOCK_TOLERANCE)
+    if " " in names or not names.isprintable():
+        return False
+    if not "".join({heartbeat.agent_version or "" for heartbeat in heartbeats}).isprintable():
+        return False
+    uploads = [heartbeat for heartbeat in heartbeats if heartbeat.last_upload_ts is not None]
+    return not uploads or all(
+        _YEAR_2 < heartbeat.last_upload_ts <= latest(heartbeat.received_at) + CLOCK_TOLERANCE  # type: ignore[operator]
+        for heartbeat in uploads
     )
 
 
@@ -122,7 +139,7 @@ def _arrivals(record: Record, bodies: list[object], outcome: Outcome) -> Arrival
     A rule that names the sender also puts its clock beside the whole payload, and what a gateway writes into its list
     is then the gateway's word.
     """
-    first = len(outcome.verdicts)
+    first = len(outcome.owners)
     earliest = record.received_at
     if record.own_clock and record.body is not bodies:
         earliest = _earlier(earliest, record.body, first, outcome)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from msgspec.structs import astuple
@@ -24,6 +24,11 @@ _NEW_DEVICE: Final = Complaint("device_id", "is a device never seen before, and 
 _WRITTEN_BY_US: Final = {*Heartbeat.__struct_fields__, "last_seen_ts", "updated_at"}
 _NOT_NULL: Final = "23502"  # PostgreSQL manual, appendix A
 _AT_FAULT: Final = ("22", "23")  # the row's value, or a constraint of the table
+
+_TIMES: Final = {
+    place for place, name in enumerate(Heartbeat.__struct_fields__) if name in {"received_at", "last_upload_ts"}
+}
+_BLOCK: Final = 512  # heartbeats that are encoded at a time, because that many stay in the processor's cache
 
 _encode = msgspec.json.Encoder().encode
 
@@ -69,9 +74,10 @@ class DeviceState:
         answer = self._database.execute(self._upsert, _as_arrays(heartbeats), None, deadline)
         if answer.command_tuples == len(heartbeats) and self._upsert_one is not None:
             return BatchResult()  # the rows need not be looked at
-        rows = dict(texts(answer))
-        rejected = {device_id: _NEW_DEVICE for device_id, verdict in rows.items() if verdict == "new"}
-        outdated = frozenset(one.device_id for one in heartbeats if one.device_id not in rows)
+        rows = texts(answer)
+        rejected = {device_id: _NEW_DEVICE for device_id, *verdict in rows if verdict == ["new"]}
+        answered = {device_id for device_id, *_ in rows}
+        outdated = frozenset(one.device_id for one in heartbeats if one.device_id not in answered)
         if len(rows) + len(outdated) == len(heartbeats):
             return BatchResult(outdated, rejected)
         # The table has devices in another spelling than ours (citext, char(n)), so that it is not known which are
@@ -92,6 +98,7 @@ def _complaint(refused: StatementRefused) -> Complaint:
 
 
 def _as_text(heartbeat: Heartbeat) -> list[bytes | None]:
+    """Return each field of one heartbeat in PostgreSQL's text form."""
     return [
         None if value is None else str(value.astimezone(UTC) if isinstance(value, datetime) else value).encode()
         for value in astuple(heartbeat)
@@ -99,21 +106,23 @@ def _as_text(heartbeat: Heartbeat) -> list[bytes | None]:
 
 
 def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
-    """Return each field of the batch as an array in PostgreSQL's text form; None where every value is."""
-    return [_array(values) for values in zip(*map(astuple, heartbeats), strict=True)]
+    """Return each field of the batch as an array in PostgreSQL's text form; None where every value is.
 
-
-def _array(values: tuple[Any, ...]) -> bytes | None:
-    """Return an array literal, which is JSON's but for the braces (PostgreSQL manual, "Array Input and Output").
-
-    Both quote text and escape quotes and backslashes alike. They differ in control characters, and no heartbeat has
-    any (`fields`). Times go in UTC, because PostgreSQL takes no offset of 16 hours.
+    An array literal is JSON's but for the braces: both quote text, and escape quotes and backslashes, alike (PostgreSQL
+    manual, "Array Input and Output"). They differ in control characters, and no heartbeat has any (`fields`).
     """
-    present = values[0]
-    if present is None:
-        present = next((value for value in values if value is not None), None)
-        if present is None:
-            return None
-    if isinstance(present, datetime):
-        values = tuple(value and value.astimezone(UTC) for value in values)
-    return b"{" + _encode(values)[1:-1] + b"}"
+    columns: list[list[bytes]] = [[] for _ in Heartbeat.__struct_fields__]
+    is_absent = [True] * len(columns)
+    for start in range(0, len(heartbeats), _BLOCK):
+        rows = map(astuple, heartbeats[start : start + _BLOCK])
+        for place, values in enumerate(zip(*rows, strict=True)):
+            is_absent[place] &= values.count(None) == len(values)
+            columns[place].append(_encode(_in_utc(values) if place in _TIMES else values)[1:-1])
+    return [
+        None if absent else b"{" + b",".join(parts) + b"}" for parts, absent in zip(columns, is_absent, strict=True)
+    ]
+
+
+def _in_utc(times: Sequence[datetime | None]) -> list[datetime | None]:
+    """Return the same times in UTC, because PostgreSQL takes no offset of 16 hours, which a device may well send."""
+    return [time and time.astimezone(UTC) for time in times]

@@ -50,7 +50,7 @@ INSERT INTO device_state AS stored
 -- name: upsert_many
 -- The upsert of a batch answers the devices that were written; for a batch of one the count of rows says as much.
 {upsert}
-RETURNING device_id, 'written'
+RETURNING device_id
 
 -- name: newest_devices
 -- The devices seen last, $1 of them at most, for a person to look at.
