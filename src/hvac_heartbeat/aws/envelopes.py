@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RECORD_LIMIT = 300_000
 EVENT_LIMIT = 500_000  # more than Lambda's largest event, 6 MB, holds of heartbeats with four fields in base64
 _CONTAINER = 4
+_DENSEST = _CONTAINER / 2  # what a character can weigh at most, as a container takes two
 _NO_ROOM = f"does not fit: the records of one event may hold {EVENT_LIMIT} values together"
 
 # Longer integers cost quadratic time, and Python refuses 4,300 digits on its own ("Integer string conversion length
@@ -53,7 +54,7 @@ def decode(content: object) -> object:
         return content
     if not isinstance(content, str | bytes):
         raise DecodeError("is missing" if content is None else "is not text")
-    if len(content) * _CONTAINER > RECORD_LIMIT and (weight := _weigh(content)) > RECORD_LIMIT:
+    if len(content) * _DENSEST > RECORD_LIMIT and (weight := _weigh(content)) > RECORD_LIMIT:
         raise TooLarge(
             f"holds too many values: {weight}, at most {RECORD_LIMIT} are taken (a list or an object counts as four)"
         )
@@ -98,7 +99,8 @@ def unwrap_records(contents: Sequence[Content], *, base64: bool = False) -> Iter
     because of what lies beside it.
     """
     crowded: set[int] = set()
-    if sum(len(text) for _, text, _ in contents if isinstance(text, str)) * _CONTAINER > EVENT_LIMIT:
+    size = sum(len(text) for _, text, _ in contents if isinstance(text, str))
+    if size * _DENSEST * (0.75 if base64 else 1) > EVENT_LIMIT:
         weights = [_weigh_content(text, base64=base64) for _, text, _ in contents]
         room = EVENT_LIMIT
         for index in sorted(range(len(weights)), key=weights.__getitem__):
