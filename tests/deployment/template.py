@@ -29,16 +29,25 @@ def of_type(resources: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     return {name: found["Properties"] for name, found in resources.items() if found["Type"] == kind}
 
 
-def statements(resources: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give every statement of every policy in the stack, both branches of an If."""
-    for name, found in resources.items():
+def statements(resources: dict[str, Any]) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Give every statement of every policy in the stack, and the condition that it stands under, if any."""
+    for found in resources.values():
         properties = found["Properties"]
-        documents = [properties[key] for key in ("PolicyDocument", "AssumeRolePolicyDocument") if key in properties]
-        documents += [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
-        for document in documents:
+        keys = ("PolicyDocument", "AssumeRolePolicyDocument")
+        documents = [(None, properties[key]) for key in keys if key in properties]
+        for policy in properties.get("Policies", []):
+            documents += [(condition, branch["PolicyDocument"]) for condition, branch in branches(policy)]
+        for condition, document in documents:
             for entry in document["Statement"]:
-                branches = entry["Fn::If"][1:] if "Fn::If" in entry else [entry]
-                yield from ((name, branch) for branch in branches if "Effect" in branch)
+                yield from ((inner or condition or found.get("Condition"), part) for inner, part in branches(entry))
+
+
+def branches(value: dict[str, Any]) -> list[tuple[str | None, dict[str, Any]]]:
+    """Return what a value can be, each with the condition of its Fn::If; without AWS::NoValue."""
+    if "Fn::If" not in value:
+        return [] if value == {"Ref": "AWS::NoValue"} else [(None, value)]
+    condition, *parts = value["Fn::If"]
+    return [(condition, part) for part in parts if part != {"Ref": "AWS::NoValue"}]
 
 
 def as_list(value: Any) -> list[Any]:
