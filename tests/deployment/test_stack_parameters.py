@@ -90,6 +90,14 @@ def test_what_exists_is_attached_to_and_not_made(
     assert [existing[attached][name] for name in names if name in existing[attached]] == [arn]
 
 
+@pytest.mark.parametrize(("parameter", "service"), [("SqsQueue", "sqs"), ("SnsTopic", "sns")])
+def test_no_fifo_queue_or_topic_is_taken(written: dict[str, Any], parameter: str, service: str) -> None:
+    """A FIFO queue brings ten messages at most and takes no batching window; a FIFO topic calls no function."""
+    pattern = written["Parameters"][parameter]["AllowedPattern"]
+    assert re.fullmatch(pattern, f"arn:aws:{service}:eu-central-1:123456789012:heartbeats")
+    assert not re.fullmatch(pattern, f"arn:aws:{service}:eu-central-1:123456789012:heartbeats.fifo")
+
+
 def test_rights_and_alarms_are_for_the_queue_and_the_stream_that_exist(
     written: dict[str, Any], resources: dict[str, Any]
 ) -> None:
