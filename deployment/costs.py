@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 HEARTBEATS_A_MONTH = 730 * 60  # of one device, at one a minute
 FLEETS = (10_000, 100_000, 1_000_000)
-SHARDS = {10_000: 1, 100_000: 3, 1_000_000: 20}  # the Fleet mapping of template.yaml, as are the next
-STREAM_READERS = {10_000: 2, 100_000: 6, 1_000_000: 20}  # Shards times PerShard
+STREAM_READERS = {10_000: 4, 100_000: 8, 1_000_000: 64}  # the Fleet mapping of template.yaml, as are the next
 QUEUE_READERS = {10_000: 5, 100_000: 10, 1_000_000: 30}
 STREAM_WINDOW_S, QUEUE_WINDOW_S, LARGEST_BATCH = 1, 2, 1_000  # of its event source mappings
 MILLION = 1_000_000
@@ -35,8 +34,9 @@ PRICES = {
     "IoT Core, a million rules triggered": 0.15,
     "IoT Core, a million actions executed": 0.15,
     "SQS standard, a million requests": 0.40,
-    "Kinesis provisioned, a shard-hour": 0.015,
-    "Kinesis provisioned, a million PUT payload units": 0.014,
+    "Kinesis on demand, a stream-hour": 0.04,
+    "Kinesis on demand, a GB taken in": 0.08,
+    "Kinesis on demand, a GB read": 0.04,
     "SNS standard, a million publishes": 0.50,
 }
 MEMORY_GB = 0.125
@@ -111,8 +111,10 @@ def carriage(trigger: Trigger, devices: int) -> float:
     if trigger.carried_by == "sqs":
         # Sent one by one; received and deleted ten at a time by Lambda's poller.
         return messages * 1.2 / MILLION * of["SQS standard, a million requests"]
-    shard_hours = SHARDS[devices] * 730 * of["Kinesis provisioned, a shard-hour"]
-    return shard_hours + messages / MILLION * of["Kinesis provisioned, a million PUT payload units"]
+    # A record counts as a whole KB on the way in, and as what it is on the way out.
+    taken_in, read = (messages * size / 2**30 for size in (1024, HEARTBEAT_BYTES))
+    flow = taken_in * of["Kinesis on demand, a GB taken in"] + read * of["Kinesis on demand, a GB read"]
+    return 730 * of["Kinesis on demand, a stream-hour"] + flow
 
 
 def batch(trigger: Trigger, devices: int) -> int:

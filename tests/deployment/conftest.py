@@ -102,17 +102,27 @@ def settings(
 
 
 @pytest.fixture(scope="session")
-def both(tool: Callable[[str, str], str]) -> dict[str, Any]:
+def transformed(tool: Callable[[str, str], str]) -> Callable[..., dict[str, Any]]:
+    """The template as it is written and as SAM expands it with some parameters."""
     python = tool("tools", "python")
-    answer = subprocess.run(
-        [python, "-c", EXPAND, str(ROOT / "template.yaml")],
-        env={"AWS_DEFAULT_REGION": "eu-central-1", "PATH": ""},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    documents: dict[str, Any] = json.loads(answer.stdout)
-    return documents
+
+    def transform(**parameters: str) -> dict[str, Any]:
+        answer = subprocess.run(
+            [python, "-c", EXPAND, str(ROOT / "template.yaml"), json.dumps(parameters)],
+            env={"AWS_DEFAULT_REGION": "eu-central-1", "PATH": ""},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        documents: dict[str, Any] = json.loads(answer.stdout)
+        return documents
+
+    return transform
+
+
+@pytest.fixture(scope="session")
+def both(transformed: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    return transformed()
 
 
 @pytest.fixture(scope="session")

@@ -7,80 +7,41 @@ look at them); it runs the functions under its own Python, and it does not enfor
 from __future__ import annotations
 
 import json
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deployment.package import ROOT
 from tests.deployment.conftest import ARCHITECTURE
-from tests.deployment.emulator import REGION, Cloud, eventually, post_signed
+from tests.deployment.emulator import eventually
 from tests.deployment.script import seen
+from tests.deployment.stacks import Stack, database_parameters, emulated, make_bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import Database
+    from tests.deployment.emulator import Cloud
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 STACK = "fleet"
-_READ = "import json, sys, samtranslator.yaml_helper as y; json.dump(y.yaml_parse(sys.stdin.read()), sys.stdout)"
+
+
+@pytest.fixture(scope="module")
+def deployed(cloud: Cloud, tool: Callable[[str, str], str], fleet_database: Database) -> Stack:
+    make_bucket(cloud)
+    switched_on = dict.fromkeys(("IotRules", "SqsQueue", "KinesisStream", "SnsTopic"), "true")
+    parameters = {"FunctionName": STACK, "Architecture": ARCHITECTURE, **switched_on}
+    return Stack(STACK, cloud, tool, parameters | database_parameters(fleet_database))
 
 
 @pytest.fixture(scope="module")
 def stack(
-    cloud: Cloud,
-    tool: Callable[[str, str], str],
-    local_package: Path,
-    fleet_database: Database,
-    tmp_path_factory: pytest.TempPathFactory,
+    deployed: Stack, tool: Callable[[str, str], str], local_package: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
     """The stack's outputs by name, once it is CREATE_COMPLETE."""
-    text = (ROOT / "template.yaml").read_text()
-    read = subprocess.run(
-        [tool("tools", "python"), "-c", _READ], input=text, check=True, capture_output=True, text=True
-    )
-    template = json.loads(read.stdout)
-    kept = {name: found for name, found in template["Resources"].items() if "Metrics" not in found["Properties"]}
-    assert len(template["Resources"]) - len(kept) == 3, "only the alarms with metric math are left out"
-    for found in kept.values():
-        if "CodeUri" in found["Properties"]:
-            found["Properties"]["CodeUri"] = str(local_package)
-    file = tmp_path_factory.mktemp("stack") / "template.json"
-    file.write_text(json.dumps(template | {"Resources": kept}))
-    place = f"LocationConstraint={REGION}"
-    cloud.aws("s3api", "create-bucket", "--bucket", "artifacts", "--create-bucket-configuration", place)
-    database = fleet_database.environment
-    parameters = {
-        "FunctionName": STACK,
-        "Architecture": ARCHITECTURE,
-        "DbHost": database["DB_HOST"],
-        "DbPort": database["DB_PORT"],
-        "DbName": database["DB_NAME"],
-        "DbUser": database["DB_USER"],
-        "DbSslMode": "disable",
-        "IotRules": "true",
-        "SqsQueue": "true",
-        "KinesisStream": "true",
-        "SnsTopic": "true",
-    }
-    ended = subprocess.run(
-        [
-            tool("tools", "sam"), "deploy", "--template", str(file), "--stack-name", STACK, "--s3-bucket", "artifacts",
-            "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar", "--region", REGION,
-            "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
-        ],
-        env=cloud.environment() | {"SAM_CLI_TELEMETRY": "0"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr
-    (found,) = cloud.aws("cloudformation", "describe-stacks", "--stack-name", STACK)["Stacks"]
-    assert found["StackStatus"] == "CREATE_COMPLETE"
-    return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+    return deployed.deploy(emulated(tool("tools", "python"), local_package, tmp_path_factory.mktemp("stack")))
 
 
 def heartbeat(device_id: str) -> str:
@@ -104,12 +65,8 @@ def test_a_direct_call_of_the_alias_is_written(
     assert seen(fleet_database, "direct-1") == ("building-c", "ready")
 
 
-def test_an_http_request_is_written(
-    stack: dict[str, str], cloud: Cloud, fleet_database: Database, tool: Callable[[str, str], str]
-) -> None:
-    api = stack["Url"].split("//")[1].split(".")[0]
-    url = f"{cloud.address}/_aws/execute-api/{api}/prod/heartbeat"
-    status, answer = post_signed(tool("tools", "python"), url, heartbeat("stack-http-1").encode())
+def test_an_http_request_is_written(stack: dict[str, str], deployed: Stack, fleet_database: Database) -> None:
+    status, answer = deployed.post(stack["Url"], heartbeat("stack-http-1"))
     assert status == 200, answer
     assert seen(fleet_database, "stack-http-1") == ("building-c", "ready")
 

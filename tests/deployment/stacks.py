@@ -1,0 +1,104 @@
+"""template.yaml as the emulator takes it, and `sam deploy` of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deployment.package import ROOT
+from tests.deployment.emulator import REGION, post_signed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Database
+    from tests.deployment.emulator import Cloud
+
+BUCKET = "artifacts"
+_READ = "import json, sys, samtranslator.yaml_helper as y; json.dump(y.yaml_parse(sys.stdin.read()), sys.stdout)"
+
+
+def emulated(python: str, package: Path, folder: Path) -> Path:
+    """Write the template with this machine's package, and without the alarms with metric math, which are refused."""
+    text = (ROOT / "template.yaml").read_text()
+    read = subprocess.run([python, "-c", _READ], input=text, check=True, capture_output=True, text=True)
+    template = json.loads(read.stdout)
+    kept = {name: found for name, found in template["Resources"].items() if "Metrics" not in found["Properties"]}
+    assert len(template["Resources"]) - len(kept) == 5, "only the alarms with metric math are left out"
+    for found in kept.values():
+        if "CodeUri" in found["Properties"]:
+            found["Properties"]["CodeUri"] = str(package)
+    file = folder / "template.json"
+    file.write_text(json.dumps(template | {"Resources": kept}))
+    return file
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack on the emulator, deployed again and again."""
+
+    name: str
+    cloud: Cloud
+    tool: Callable[[str, str], str]
+    parameters: dict[str, str]
+
+    def deploy(self, template: Path, **changed: str) -> dict[str, str]:
+        """Run `sam deploy` and return the stack's outputs by name.
+
+        A parameter that is not given keeps the value that it had.
+        """
+        parameters = self.parameters | changed
+        ended = subprocess.run(
+            [
+                self.tool("tools", "sam"), "deploy", "--template", str(template), "--stack-name", self.name,
+                "--s3-bucket", BUCKET, "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar",
+                "--no-fail-on-empty-changeset", "--region", REGION, "--parameter-overrides",
+                *(f'{name}="{value}"' for name, value in parameters.items()),
+            ],
+            env=self.cloud.environment() | {"SAM_CLI_TELEMETRY": "0"},
+            cwd=template.parent,  # away from samconfig.toml
+            check=False,
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr
+        return outputs(self.cloud, self.name)
+
+    def live(self) -> dict[str, Any]:
+        """Return the configuration of the version that the alias calls."""
+        found: dict[str, Any] = self.cloud.aws(
+            "lambda",
+            "get-function-configuration",
+            "--function-name",
+            self.parameters["FunctionName"],
+            "--qualifier",
+            "live",
+        )
+        return found
+
+    def post(self, url: str, body: str) -> tuple[int, str]:
+        """Send a signed request to the API of the stack."""
+        api = url.split("//")[1].split(".", maxsplit=1)[0]
+        address = f"{self.cloud.address}/_aws/execute-api/{api}/prod/heartbeat"
+        return post_signed(self.tool("tools", "python"), address, body.encode())
+
+
+def outputs(cloud: Cloud, name: str) -> dict[str, str]:
+    """Return the outputs of a stack that is complete."""
+    (found,) = cloud.aws("cloudformation", "describe-stacks", "--stack-name", name)["Stacks"]
+    assert found["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, found
+    return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+
+
+def make_bucket(cloud: Cloud) -> None:
+    place = f"LocationConstraint={REGION}"
+    cloud.aws("s3api", "create-bucket", "--bucket", BUCKET, "--create-bucket-configuration", place)
+
+
+def database_parameters(database: Database) -> dict[str, str]:
+    """Return what the stack is to know of a test's database."""
+    names = {"DB_HOST": "DbHost", "DB_PORT": "DbPort", "DB_NAME": "DbName", "DB_USER": "DbUser"}
+    return {parameter: database.environment[name] for name, parameter in names.items()} | {"DbSslMode": "disable"}

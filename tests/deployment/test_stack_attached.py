@@ -1,0 +1,145 @@
+"""A stack that makes no topic, queue, stream, bus or role, and attaches to those that are there."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.deployment.conftest import ARCHITECTURE, LOCAL_PYTHON
+from tests.deployment.emulator import ACCOUNT, eventually, post
+from tests.deployment.script import seen
+from tests.deployment.stacks import Stack, database_parameters, emulated, make_bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Database
+    from tests.deployment.emulator import Cloud
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+NAME = "attached"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/of-our-own"
+AUTHORIZER = """
+def handler(event, context):
+    device = event["headers"].get("authorization", "").removeprefix("Device ")
+    return {"isAuthorized": bool(device), "context": {"deviceId": device}}
+"""
+
+
+@pytest.fixture(scope="module")
+def existing(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What somebody made before, as parameters of the stack."""
+    package = tmp_path_factory.mktemp("authorizer") / "authorizer.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("authorizer.py", AUTHORIZER)
+    authorizer = cloud.aws(
+        "lambda", "create-function", "--function-name", "authorizer", "--runtime", f"python{LOCAL_PYTHON}",
+        "--handler", "authorizer.handler", "--role", ROLE, "--zip-file", f"fileb://{package}",
+    )  # fmt: skip
+    topic = cloud.aws("sns", "create-topic", "--name", "old-topic")["TopicArn"]
+    url = cloud.aws("sqs", "create-queue", "--queue-name", "old-queue")["QueueUrl"]
+    queue = cloud.aws("sqs", "get-queue-attributes", "--queue-url", url, "--attribute-names", "QueueArn")
+    cloud.aws("kinesis", "create-stream", "--stream-name", "old-stream", "--shard-count", "1")
+    stream = cloud.aws("kinesis", "describe-stream-summary", "--stream-name", "old-stream")
+    cloud.aws("events", "create-event-bus", "--name", "old-bus")
+    return {
+        "AuthorizerArn": authorizer["FunctionArn"],
+        "SnsTopic": topic,
+        "SqsQueue": queue["Attributes"]["QueueArn"],
+        "KinesisStream": stream["StreamDescriptionSummary"]["StreamARN"],
+        "EventBusName": "old-bus",
+    }
+
+
+@pytest.fixture(scope="module")
+def outputs(
+    cloud: Cloud,
+    tool: Callable[[str, str], str],
+    existing: dict[str, str],
+    local_package: Path,
+    fleet_database: Database,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """The outputs of the stack that is attached to all of it."""
+    make_bucket(cloud)
+    named = {"FunctionName": NAME, "Architecture": ARCHITECTURE, "RoleArn": ROLE}
+    chosen = {"HttpApi": "lambda", "DeviceClaim": "lambda.deviceId"}
+    stack = Stack(NAME, cloud, tool, named | chosen | existing | database_parameters(fleet_database))
+    return stack.deploy(emulated(tool("tools", "python"), local_package, tmp_path_factory.mktemp("stack")))
+
+
+def heartbeat(device_id: str) -> str:
+    return json.dumps({"device_id": device_id, "site_id": "building-a", "status": "ready"})
+
+
+def arrives(database: Database, device_id: str) -> None:
+    eventually(lambda: seen(database, device_id) == ("building-a", "ready"), f"the heartbeat of {device_id}")
+
+
+def test_nothing_is_made_that_is_there(outputs: dict[str, str], cloud: Cloud) -> None:
+    assert not {"QueueUrl", "StreamName", "TopicArn"} & set(outputs)
+    made = cloud.aws("cloudformation", "list-stack-resources", "--stack-name", NAME)["StackResourceSummaries"]
+    kinds = {resource["ResourceType"] for resource in made}
+    assert not {"AWS::Kinesis::Stream", "AWS::SNS::Topic", "AWS::Events::EventBus", "AWS::IAM::Role"} & kinds
+    queues = [resource["LogicalResourceId"] for resource in made if resource["ResourceType"] == "AWS::SQS::Queue"]
+    assert queues == ["UndeliveredQueue"]
+
+
+def test_the_functions_have_the_role_that_was_given(outputs: dict[str, str], cloud: Cloud) -> None:
+    for name in (NAME, f"{NAME}-sweep"):
+        assert cloud.aws("lambda", "get-function-configuration", "--function-name", name)["Role"] == ROLE
+
+
+def test_a_message_of_the_queue_that_was_there_is_written(
+    outputs: dict[str, str], cloud: Cloud, fleet_database: Database
+) -> None:
+    url = cloud.aws("sqs", "get-queue-url", "--queue-name", "old-queue")["QueueUrl"]
+    cloud.aws("sqs", "send-message", "--queue-url", url, "--message-body", heartbeat("old-queue-1"))
+    arrives(fleet_database, "old-queue-1")
+
+
+def test_a_record_of_the_stream_that_was_there_is_written(
+    outputs: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "record").write_text(heartbeat("old-stream-1"))
+    cloud.aws(
+        "kinesis", "put-record", "--stream-name", "old-stream", "--partition-key", "old-stream-1",
+        "--data", f"fileb://{tmp_path / 'record'}",
+    )  # fmt: skip
+    arrives(fleet_database, "old-stream-1")
+
+
+def test_a_notification_of_the_topic_that_was_there_is_written(
+    outputs: dict[str, str], cloud: Cloud, existing: dict[str, str], fleet_database: Database
+) -> None:
+    cloud.aws("sns", "publish", "--topic-arn", existing["SnsTopic"], "--message", heartbeat("old-topic-1"))
+    arrives(fleet_database, "old-topic-1")
+
+
+def test_an_event_of_the_bus_that_was_there_is_written(
+    outputs: dict[str, str], cloud: Cloud, fleet_database: Database
+) -> None:
+    entry: dict[str, Any] = {"Source": "gateways", "EventBusName": "old-bus"}
+    for kind, device in (("HVAC Heartbeat", "old-bus-1"), ("Something Else", "old-bus-2")):
+        entry |= {"DetailType": kind, "Detail": heartbeat(device)}
+        assert cloud.aws("events", "put-events", "--entries", json.dumps([entry]))["FailedEntryCount"] == 0
+    arrives(fleet_database, "old-bus-1")
+    assert seen(fleet_database, "old-bus-2") is None
+
+
+def test_a_lambda_authorizer_says_which_device_is_calling(
+    outputs: dict[str, str], cloud: Cloud, fleet_database: Database
+) -> None:
+    api = outputs["Url"].split("//")[1].split(".", maxsplit=1)[0]
+    url = f"{cloud.address}/_aws/execute-api/{api}/prod/heartbeat"
+    body = heartbeat("authorized-1").encode()
+    statuses = [post(url, body, headers)[0] for headers in ({}, {"Authorization": "Device somebody-else"})]
+    assert statuses == [401, 403]
+    assert seen(fleet_database, "authorized-1") is None
+    assert post(url, body, {"Authorization": "Device authorized-1"})[0] == 200
+    assert seen(fleet_database, "authorized-1") == ("building-a", "ready")
