@@ -161,6 +161,14 @@ def test_a_stored_time_in_the_future_heals(handler: Handler, connection: psycopg
     assert healed == (True,)
 
 
+def test_within_an_event_the_envelopes_order_holds_ahead_of_the_databases_clock_too(
+    handler: Handler, connection: psycopg.Connection
+) -> None:
+    beats = [{"device_id": "a", "site_id": f"s{second}", "received_at": at(86_400 + second)} for second in (9, 30, 2)]
+    handler(beats)
+    assert connection.execute("SELECT site_id, last_seen_ts <= now() FROM device_state").fetchone() == ("s30", True)
+
+
 @pytest.mark.parametrize("clock", ["2099-01-01T00:00:00Z", None])
 def test_no_heartbeat_is_written_later_than_the_databases_now(
     handler: Handler, connection: psycopg.Connection, clock: str | None
