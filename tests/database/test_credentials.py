@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+LOGIN = {"username": "alice", "password": "hunter2", "host": "127.0.0.1", "dbname": "postgres"}
 WRITER = "GRANT SELECT, INSERT, UPDATE ON device_state TO alice, bob"
 PASSWORDS_ASKED = "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
@@ -156,6 +157,11 @@ def test_a_secret_that_stays_wrong_is_reported_at_once(
         ('{"username": "alice", "password": "hunter2", "port": "hunter2"}', "is not a JSON object"),
         ('{"password": "hunter2"}', "lacks host, dbname, username"),
         ('{"username": "alice", "host": "127.0.0.1", "dbname": "postgres"}', "lacks password"),
+        (json.dumps(LOGIN | {"password": "hunter2\0"}), "a NUL character in password"),
+        (json.dumps(LOGIN | {"username": "alice\0"}), "a NUL character in username"),
+        (json.dumps(LOGIN | {"dbname": "postgres\0"}), "a NUL character in dbname"),
+        (json.dumps(LOGIN | {"host": "127.0.0.1\0"}), "a NUL character in host"),
+        (json.dumps(LOGIN | {"host": "127.0.0.1:5432"}), "the port belongs in"),
     ],
 )
 def test_a_secret_that_cannot_be_used_says_so_without_being_shown(
