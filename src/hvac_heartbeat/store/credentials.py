@@ -184,8 +184,8 @@ def _iam_token(settings: Settings) -> str:
 def prepare(environment: Mapping[str, str]) -> None:
     """Inside Lambda, make the client that a secret or a token will need; elsewhere do nothing.
 
-    Called during INIT, which has a full core. boto3 and its client take 0.4 s of one, and an invocation at 128 MB has a
-    fourteenth. What goes wrong here does so again at the first connection, and is said there.
+    Called during INIT, which has a full core. boto3 and its client take a quarter of a second of it, and an invocation
+    at 128 MB has a fourteenth. What goes wrong here goes wrong again at the first connection, which says so.
     """
     arn = environment.get("DB_SECRET_ARN")
     token = environment.get("DB_IAM_AUTH", "").lower() == "true"
