@@ -32,7 +32,7 @@ def start(database: Database, *options: str) -> subprocess.Popen[str]:
 
 def refused(database: Database, *options: str) -> str:
     migration = start(database, *options)
-    _, err = migration.communicate(timeout=60)
+    _, err = migration.communicate(timeout=120)
     assert migration.returncode == 1, err
     assert is_one_line(err), err
     return err
@@ -47,7 +47,7 @@ def set_default(database: Database, setting: str, value: str) -> None:
 def test_four_at_once_all_succeed_whatever_the_database_s_isolation(empty_database: Database, isolation: str) -> None:
     set_default(empty_database, "default_transaction_isolation", isolation)
     migrations = [start(empty_database) for _ in range(4)]
-    ends = [migration.communicate(timeout=60) for migration in migrations]
+    ends = [migration.communicate(timeout=120) for migration in migrations]
     assert [migration.returncode for migration in migrations] == [0] * 4, ends
     with empty_database.connect() as connection:
         assert look(connection).outcome is Outcome.CURRENT
