@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -99,13 +99,7 @@ def _from_secret(settings: Settings, text: str) -> Credentials:
     complaint = host_complaint(found["host"] or "")
     if complaint:
         raise CredentialsUnavailable(f"host, in the secret that DB_SECRET_ARN names, {complaint}")
-    return Credentials(
-        host=found["host"] or "",
-        port=port,
-        name=found["dbname"] or "",
-        user=found["username"] or "",
-        password=found["password"],
-    )
+    return Credentials(found["host"] or "", port, found["dbname"] or "", found["username"] or "", found["password"])
 
 
 def _secret_text(settings: Settings, arn: str, deadline: float, *, fresh: bool) -> str:
@@ -144,12 +138,10 @@ def _ask_extension(settings: Settings, arn: str, deadline: float) -> str | None:
 
 
 def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str | None:
+    client: SecretsManagerClient = _client("secretsmanager", _region(arn) or settings.region)
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise CredentialsUnavailable("DB_SECRET_ARN needs boto3, which Lambda's runtime has: install it") from error
-    try:
-        client = _secrets_manager(_region(arn) or settings.region)
         answer = within(_left(deadline), lambda: client.get_secret_value(SecretId=arn))
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "ClientError")
@@ -168,12 +160,10 @@ def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str |
 
 
 def _iam_token(settings: Settings) -> str:
+    client: RDSClient = _client("rds", settings.region)
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise CredentialsUnavailable("DB_IAM_AUTH needs boto3, which Lambda's runtime has: install it") from error
-    try:
-        client = _rds(settings.region)
         return client.generate_db_auth_token(settings.host, settings.port or _DEFAULT_PORT, settings.user)
     except (BotoCoreError, ClientError) as error:
         raise CredentialsUnavailable(
@@ -185,47 +175,40 @@ def prepare(environment: Mapping[str, str]) -> None:
     """Inside Lambda, make the client that a secret or a token will need; elsewhere do nothing.
 
     Called during INIT, which has a full core. boto3 and its client take a quarter of a second of it, and an invocation
-    at 128 MB has a fourteenth. What goes wrong here goes wrong again at the first connection, which says so.
+    at 128 MB has a fourteenth.
     """
     arn = environment.get("DB_SECRET_ARN")
     token = environment.get("DB_IAM_AUTH", "").lower() == "true"
-    if not environment.get("AWS_LAMBDA_FUNCTION_NAME") or not (arn or token):
-        return
-    try:
-        from botocore.exceptions import BotoCoreError
-    except ImportError:
-        return
-    with suppress(ImportError, BotoCoreError):
-        if arn:
-            _secrets_manager(_region(arn) or environment.get("AWS_REGION"))
-        else:
-            _rds(environment.get("AWS_REGION"))
+    if environment.get("AWS_LAMBDA_FUNCTION_NAME") and (arn or token):
+        with suppress(CredentialsUnavailable):  # which the first connection will be, and be told
+            _client("secretsmanager" if arn else "rds", _region(arn or "") or environment.get("AWS_REGION"))
 
 
 @cache
-def _secrets_manager(region: str | None) -> SecretsManagerClient:
-    import boto3
-    from botocore.config import Config
-
+def _client(service: Literal["secretsmanager", "rds"], region: str | None) -> Any:
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        raise CredentialsUnavailable(
+            "DB_SECRET_ARN and DB_IAM_AUTH need boto3, which Lambda's runtime has: install it"
+        ) from error
     bounds = Config(
         connect_timeout=_AWS_TIMEOUT_S,
         read_timeout=_AWS_TIMEOUT_S,
         retries={"total_max_attempts": 2, "mode": "standard"},
     )
-    return boto3.client("secretsmanager", region_name=region, config=bounds)
-
-
-@cache
-def _rds(region: str | None) -> RDSClient:
-    import boto3
-
-    return boto3.client("rds", region_name=region)
+    try:
+        return boto3.client(service, region_name=region, config=bounds)
+    except BotoCoreError as error:
+        raise CredentialsUnavailable(
+            f"boto3 cannot be used ({type(error).__name__}): look at the AWS_* variables"
+        ) from error
 
 
 def _region(arn: str) -> str | None:
-    """Return the region that an ARN names."""
-    parts = arn.split(":")
-    return parts[3] if parts[0] == "arn" and len(parts) > 3 and parts[3] else None  # noqa: PLR2004
+    return [*arn.split(":"), "", "", ""][3] or None
 
 
 def _left(deadline: float) -> float:
