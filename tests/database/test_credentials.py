@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,9 +15,8 @@ from moto import mock_aws
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.local.postgres import PostgresServer
-from hvac_heartbeat.settings import Settings
-from hvac_heartbeat.store.credentials import CredentialsUnavailable, credentials
 from tests.conftest import MISSION_SCHEMA
+from tests.database.extension import Extension
 from tests.database.invocation import check, deliver
 from tests.database.servers import reload
 
@@ -30,6 +25,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
+LOGIN = {"username": "alice", "password": "hunter2", "host": "127.0.0.1", "dbname": "postgres"}
 WRITER = "GRANT SELECT, INSERT, UPDATE ON device_state TO alice, bob"
 PASSWORDS_ASKED = "local all postgres trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
 
@@ -156,6 +152,11 @@ def test_a_secret_that_stays_wrong_is_reported_at_once(
         ('{"username": "alice", "password": "hunter2", "port": "hunter2"}', "is not a JSON object"),
         ('{"password": "hunter2"}', "lacks host, dbname, username"),
         ('{"username": "alice", "host": "127.0.0.1", "dbname": "postgres"}', "lacks password"),
+        (json.dumps(LOGIN | {"password": "hunter2\0"}), "a NUL character in password"),
+        (json.dumps(LOGIN | {"username": "alice\0"}), "a NUL character in username"),
+        (json.dumps(LOGIN | {"dbname": "postgres\0"}), "a NUL character in dbname"),
+        (json.dumps(LOGIN | {"host": "127.0.0.1\0"}), "a NUL character in host"),
+        (json.dumps(LOGIN | {"host": "127.0.0.1:5432"}), "the port belongs in"),
     ],
 )
 def test_a_secret_that_cannot_be_used_says_so_without_being_shown(
@@ -176,39 +177,6 @@ def test_a_secret_that_is_missing_says_so(
     told = deliver("a")
     assert "ResourceNotFoundException" in str(told.failure)
     assert "DB_SECRET_ARN" in str(told.failure)
-
-
-class Extension:
-    """What the Parameters and Secrets extension says, and what it was asked."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.asked: list[tuple[str, str | None]] = []
-
-    @contextmanager
-    def serve(self) -> Iterator[int]:
-        extension = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                token = self.headers.get("X-Aws-Parameters-Secrets-Token")
-                extension.asked.append((self.path, token))
-                body = json.dumps({"SecretString": extension.text, "Name": "database"}).encode()
-                self.send_response(200 if token == "token" else 401)
-                self.end_headers()
-                self.wfile.write(body if token == "token" else b"")
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        with HTTPServer(("127.0.0.1", 0), Handler) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
-            try:
-                yield server.server_port
-            finally:
-                server.shutdown()
-                thread.join()
 
 
 def test_the_extension_is_asked_first_and_passed_by_when_what_it_remembers_is_refused(
@@ -243,30 +211,3 @@ def test_an_extension_that_does_not_answer_with_the_secret_is_passed_by(
         monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(port if token else 1))
         monkeypatch.setenv("AWS_SESSION_TOKEN", token or "token")
         assert deliver("a").acknowledged == {"a"}
-
-
-def test_an_iam_token_is_made_for_the_connection_s_host_port_user_and_region(admin: psycopg.Connection) -> None:
-    host = "db.abc.eu-west-1.rds.amazonaws.com"
-    settings = Settings.from_environment(
-        {"DB_HOST": host, "DB_NAME": "n", "DB_USER": "alice", "DB_IAM_AUTH": "true", "AWS_REGION": "eu-west-1"}
-    )
-    assert settings.sslmode == "verify-full"
-    found = credentials(settings, time.monotonic() + 10)
-    signed = urlsplit(f"https://{found.password}")
-    query = parse_qs(signed.query)
-    assert signed.netloc == f"{host}:5432"
-    assert (query["Action"], query["DBUser"]) == (["connect"], ["alice"])
-    assert "/eu-west-1/rds-db/aws4_request" in query["X-Amz-Credential"][0]
-    assert query["X-Amz-Signature"]
-
-
-def test_a_secret_is_never_shown_by_settings_or_credentials() -> None:
-    given = {"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "hunter2", "AWS_SESSION_TOKEN": "hunter2"}
-    settings = Settings.from_environment(given)
-    assert "hunter2" not in f"{settings!r} {settings} {credentials(settings, time.monotonic() + 1)!r}"
-
-
-def test_no_time_for_the_credentials_is_said() -> None:
-    settings = Settings(secret_arn="arn:aws:secretsmanager:eu-west-1:1:secret:x")
-    with pytest.raises(CredentialsUnavailable, match="no time was left"):
-        credentials(settings, time.monotonic() - 1)

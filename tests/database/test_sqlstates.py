@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store.connection import ConnectFailed
 from hvac_heartbeat.store.database import Database
-from hvac_heartbeat.store.sqlstates import StatementRefused, failure
+from hvac_heartbeat.store.sqlstates import StatementRefused, classify, failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import psycopg
 
 INSERT = b"INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES ($1, $2, now()), ('b', 'site', now())"
 UPSERT = INSERT + b" ON CONFLICT (device_id) DO UPDATE SET site_id = excluded.site_id"
@@ -98,3 +98,9 @@ def test_a_refusal_can_be_told_as_a_failure(sqlstate: str | None) -> None:
     found = failure(sqlstate, where="db:5432", cause="not this one")
     assert (found.sqlstate, found.where, found.cause) == (sqlstate, "db:5432", "not this one")
     assert found.in_full == f"{found} (db:5432: not this one)"
+
+
+def test_a_cause_is_one_line_and_never_holds_the_password() -> None:
+    said = "connection failed: server said: hunter2 is not it\n\tIs the server running?"
+    found = classify(ConnectFailed(psycopg.OperationalError(said), "db:5432", "hunter2"))
+    assert (found.where, found.cause) == ("db:5432", "server said: … is not it")

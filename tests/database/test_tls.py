@@ -19,7 +19,6 @@ from cryptography.x509.oid import NameOID
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.local import programs
 from hvac_heartbeat.local.postgres import PostgresServer
-from hvac_heartbeat.store.root_certificates import BUNDLE, roots_for
 from tests.conftest import MISSION_SCHEMA
 from tests.database.debian import bindir_with_tls
 from tests.database.invocation import check, deliver
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOW = datetime.now(UTC)
-# One of the public roots has a serial number of zero.
-pytestmark = pytest.mark.filterwarnings("ignore:Parsed a serial number")
 
 
 @dataclass
@@ -194,31 +191,3 @@ def test_a_server_without_tls_is_refused_inside_lambda(admin: psycopg.Connection
     finally:
         admin.execute("ALTER SYSTEM SET ssl = on")
         reload(encrypted)
-
-
-def test_every_shipped_root_is_valid_for_another_year() -> None:
-    """When this fails, run `python -m deployment.certificates` and release."""
-    roots = x509.load_pem_x509_certificates(BUNDLE.read_bytes())
-    assert len(roots) > 50
-    assert min(root.not_valid_after_utc for root in roots) > datetime.now(UTC) + timedelta(days=300)
-    assert BUNDLE.stat().st_size < 250_000
-
-
-@pytest.mark.parametrize(
-    ("host", "common_names"),
-    [
-        ("db.abc.eu-west-1.rds.amazonaws.com", {"Amazon RDS eu-west-1 Root CA RSA2048 G1", "Amazon Root CA 1"}),
-        ("p.proxy-abc.us-east-2.rds.amazonaws.com", {"Amazon RDS us-east-2 Root CA ECC384 G1", "Amazon Root CA 4"}),
-        ("abc.xyz.tsdb.cloud.timescale.com", {"ISRG Root X1", "Amazon Root CA 1"}),
-    ],
-)
-def test_a_server_is_verified_against_the_roots_that_can_have_signed_it(host: str, common_names: set[str]) -> None:
-    with open(roots_for(host), "rb") as file:  # noqa: PTH123 - a descriptor's path
-        roots = x509.load_pem_x509_certificates(file.read())
-    names = {
-        str(root.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
-        for root in roots
-        if root.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    }
-    assert common_names <= names
-    assert len(roots) <= 20

@@ -12,6 +12,7 @@ from hvac_heartbeat.aws.invocation_log import InvocationLog
 from hvac_heartbeat.aws.triggers import recognise
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
 from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store.credentials import prepare
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
 from hvac_heartbeat.writing import Writer
@@ -42,6 +43,8 @@ class Container:
 _container: Container | None = None
 _cold = True
 _failed = False  # the last invocation
+# The one look at the environment at import, because an import is all that has INIT's full core.
+prepare(os.environ)
 
 
 def reset() -> None:

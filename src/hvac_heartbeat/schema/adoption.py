@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import sqlalchemy
@@ -20,16 +20,30 @@ from psycopg.rows import dict_row
 
 from hvac_heartbeat.errors import HvacHeartbeatError
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 VERSION_TABLE = "hvac_heartbeat_schema_version"
 OBJECTS = ("device_state", "v_devices_stale")
+# What each may be (pg_class.relkind), in words, and what the function needs of it.
+_KINDS = {"device_state": ("rp", "a table"), "v_devices_stale": ("vmrpf", "a view")}
+_COLUMNS = {
+    "device_state": (
+        *("device_id", "site_id", "last_seen_ts", "last_upload_ts", "queue_depth", "agent_version"),
+        *("poll_interval_s", "cpu_pct", "disk_free_gb", "status", "updated_at"),
+    ),
+    "v_devices_stale": ("device_id", "site_id", "last_seen_ts", "age"),
+}
 
 # to_regclass follows the role's search_path and asks for no right on what it finds
 # (PostgreSQL manual, System Information Functions).
 _LOOK = f"""
 SELECT current_user AS role,
        current_schema() AS schema,
-       array(SELECT name FROM unnest(%(objects)s::text[]) AS name
-             WHERE to_regclass(name) IS NOT NULL) AS present,
+       (SELECT json_object_agg(relname, json_build_array(relkind, (
+                   SELECT json_agg(attname) FROM pg_attribute
+                   WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped)))
+        FROM pg_class WHERE oid = ANY (SELECT to_regclass(name) FROM unnest(%(objects)s::text[]) AS name)) AS present,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
        to_regclass('{VERSION_TABLE}') IS NOT NULL AS has_versions,
        coalesce(has_table_privilege(to_regclass('{VERSION_TABLE}'), 'SELECT'), false) AS may_read,
@@ -94,38 +108,73 @@ class Plan:
 
 
 def look(connection: psycopg.Connection[Any]) -> Plan:
-    """Find out what is there, through the role's search_path, taking no lock and writing nothing."""
+    """Find out what is there, through the role's search_path, taking no lock and writing nothing.
+
+    Raises:
+        SchemaError: when what is there cannot be adopted.
+    """
     with psycopg.Cursor(connection, row_factory=dict_row) as cursor:
         found = cursor.execute(_LOOK, {"objects": list(OBJECTS)}).fetchone() or {}
         recorded = None
         if found["may_read"]:
             row = cursor.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608 - a constant
             recorded = row["version_num"] if row else None
+    present = found["present"] or {}
+    for name, (kind, columns) in present.items():
+        _check_fit(name, kind, columns or ())
+    if recorded not in (None, head()):
+        raise SchemaError(
+            f"{VERSION_TABLE} says {recorded}, which this version of hvac-heartbeat does not know (its newest is "
+            f"{head()}): run the version that wrote it, or a newer one."
+        )
     return Plan(
         role=found["role"],
         schema=found["schema"],
-        present=tuple(found["present"]),
-        missing=tuple(name for name in OBJECTS if name not in found["present"]),
+        present=tuple(name for name in OBJECTS if name in present),
+        missing=tuple(name for name in OBJECTS if name not in present),
         recorded=recorded,
         may_create=found["may_create"],
         may_record=found["may_read"] and found["may_write"] if found["has_versions"] else found["may_create"],
     )
 
 
+def _check_fit(name: str, kind: str, columns: Collection[str]) -> None:
+    kinds, wanted = _KINDS[name]
+    if kind not in kinds:
+        raise SchemaError(
+            f"There is a {name} already that is not {wanted}: rename it, or name another schema first in "
+            "the role's search_path."
+        )
+    lacking = [column for column in _COLUMNS[name] if column not in columns]
+    if lacking:
+        raise SchemaError(
+            f"{name} is there, without {', '.join(lacking)}: give it what it lacks, or rename it; "
+            "`hvac-heartbeat migrate --sql` without DB_HOST prints how both are made."
+        )
+
+
 def migrate(connection: psycopg.Connection[Any]) -> Plan:
     """Create what is missing, adopt what is there, and return the plan that was followed.
 
     Takes an open connection and leaves it open, in autocommit mode. All or nothing: one transaction.
-    Raises SchemaError when something is missing that the role may not create.
+
+    Raises:
+        SchemaError: when something is missing that the role may not create, or what is there cannot be adopted.
+        psycopg.Error: when the database refuses it.
     """
     plan = look(connection)
     if plan.outcome in (Outcome.CREATED, Outcome.ADOPTED):
         cursors, connection.cursor_factory = connection.cursor_factory, psycopg.Cursor  # SQLAlchemy's placeholders
         connection.autocommit = False
+        # Whoever has waited for another migration must see what it did, whatever the database's default is.
+        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
         try:
             _upgrade(connection)
+        except sqlalchemy.exc.DBAPIError as error:
+            raise error.orig or error from error
         finally:
             connection.rollback()
+            connection.isolation_level = None
             connection.autocommit, connection.cursor_factory = True, cursors
     return plan
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -12,13 +14,16 @@ from hvac_heartbeat.settings import host_complaint
 from hvac_heartbeat.store.timeout import within
 
 if TYPE_CHECKING:
-    from botocore.config import Config
+    from collections.abc import Mapping
+
+    from mypy_boto3_rds import RDSClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from hvac_heartbeat.settings import Settings
 
 _DEFAULT_PORT: Final = 5432
 _EXTENSION_TIMEOUT_S: Final = 3.0
-_AWS_TIMEOUT_S: Final = 5.0
+_AWS_TIMEOUT_S: Final = 2.0  # for a connection and for an answer, twice each; `within` keeps to the deadline
 
 
 class CredentialsUnavailable(StoreUnavailable):
@@ -64,7 +69,7 @@ def credentials(settings: Settings, deadline: float, *, fresh: bool = False) -> 
     """
     if settings.secret_arn is not None:
         return _from_secret(settings, _secret_text(settings, settings.secret_arn, deadline, fresh=fresh))
-    password = _iam_token(settings, deadline) if settings.iam_auth else settings.password
+    password = _iam_token(settings) if settings.iam_auth else settings.password
     return Credentials(settings.host, settings.port or _DEFAULT_PORT, settings.name, settings.user, password)
 
 
@@ -94,13 +99,7 @@ def _from_secret(settings: Settings, text: str) -> Credentials:
     complaint = host_complaint(found["host"] or "")
     if complaint:
         raise CredentialsUnavailable(f"host, in the secret that DB_SECRET_ARN names, {complaint}")
-    return Credentials(
-        host=found["host"] or "",
-        port=port,
-        name=found["dbname"] or "",
-        user=found["username"] or "",
-        password=found["password"],
-    )
+    return Credentials(found["host"] or "", port, found["dbname"] or "", found["username"] or "", found["password"])
 
 
 def _secret_text(settings: Settings, arn: str, deadline: float, *, fresh: bool) -> str:
@@ -139,13 +138,10 @@ def _ask_extension(settings: Settings, arn: str, deadline: float) -> str | None:
 
 
 def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str | None:
+    client: SecretsManagerClient = _client("secretsmanager", _region(arn) or settings.region)
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise CredentialsUnavailable("DB_SECRET_ARN needs boto3, which Lambda's runtime has: install it") from error
-    try:
-        client = boto3.client("secretsmanager", region_name=_region(settings), config=_bounds(deadline))
         answer = within(_left(deadline), lambda: client.get_secret_value(SecretId=arn))
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "ClientError")
@@ -163,14 +159,11 @@ def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str |
     return text
 
 
-def _iam_token(settings: Settings, deadline: float) -> str:
+def _iam_token(settings: Settings) -> str:
+    client: RDSClient = _client("rds", settings.region)
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError as error:
-        raise CredentialsUnavailable("DB_IAM_AUTH needs boto3, which Lambda's runtime has: install it") from error
-    try:
-        client = boto3.client("rds", region_name=settings.region, config=_bounds(deadline))
         return client.generate_db_auth_token(settings.host, settings.port or _DEFAULT_PORT, settings.user)
     except (BotoCoreError, ClientError) as error:
         raise CredentialsUnavailable(
@@ -178,18 +171,44 @@ def _iam_token(settings: Settings, deadline: float) -> str:
         ) from error
 
 
-def _region(settings: Settings) -> str | None:
-    """Return the region that the ARN names, else the function's own."""
-    parts = (settings.secret_arn or "").split(":")
-    return parts[3] if parts[0] == "arn" and len(parts) > 3 and parts[3] else settings.region  # noqa: PLR2004
+def prepare(environment: Mapping[str, str]) -> None:
+    """Inside Lambda, make the client that a secret or a token will need; elsewhere do nothing.
+
+    Called during INIT, which has a full core. boto3 and its client take a quarter of a second of it, and an invocation
+    at 128 MB has a fourteenth.
+    """
+    arn = environment.get("DB_SECRET_ARN")
+    token = environment.get("DB_IAM_AUTH", "").lower() == "true"
+    if environment.get("AWS_LAMBDA_FUNCTION_NAME") and (arn or token):
+        with suppress(CredentialsUnavailable):  # which the first connection will be, and be told
+            _client("secretsmanager" if arn else "rds", _region(arn or "") or environment.get("AWS_REGION"))
 
 
-def _bounds(deadline: float) -> Config:
-    from botocore.config import Config
+@cache
+def _client(service: Literal["secretsmanager", "rds"], region: str | None) -> Any:
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        raise CredentialsUnavailable(
+            "DB_SECRET_ARN and DB_IAM_AUTH need boto3, which Lambda's runtime has: install it"
+        ) from error
+    bounds = Config(
+        connect_timeout=_AWS_TIMEOUT_S,
+        read_timeout=_AWS_TIMEOUT_S,
+        retries={"total_max_attempts": 2, "mode": "standard"},
+    )
+    try:
+        return boto3.client(service, region_name=region, config=bounds)
+    except BotoCoreError as error:
+        raise CredentialsUnavailable(
+            f"boto3 cannot be used ({type(error).__name__}): look at the AWS_* variables"
+        ) from error
 
-    # Two attempts of a connect and a read each have to fit.
-    seconds = min(_AWS_TIMEOUT_S, _left(deadline) / 4)
-    return Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 2, "mode": "standard"})
+
+def _region(arn: str) -> str | None:
+    return [*arn.split(":"), "", "", ""][3] or None
 
 
 def _left(deadline: float) -> float:

@@ -7,6 +7,7 @@ libpq reads the whole file for every connection, and OpenSSL takes 0.3 ms of a f
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,10 @@ from typing import Final
 BUNDLE: Final = Path(__file__).with_name("certificates") / "rds-and-public-roots.pem"
 _RDS: Final = "Amazon RDS "
 _AMAZON: Final = ("Amazon Root CA ", "Starfield Services ")
-_RDS_DOMAINS: Final = (".rds.amazonaws.com", ".rds.amazonaws.com.cn")
+# The China partition has it the other way round.
+_RDS_HOST: Final = re.compile(
+    r"(?:.*\.)?(?:([a-z0-9-]+)\.rds\.amazonaws\.com|rds\.([a-z0-9-]+)\.amazonaws\.com\.cn)\.?", re.IGNORECASE
+)
 
 
 @cache
@@ -36,9 +40,9 @@ def roots_for(host: str) -> str:
 
 def _chosen(host: str, bundle: str) -> str:
     _, *roots = bundle.split("\n\n# ")
-    domain = next((domain for domain in _RDS_DOMAINS if host.lower().rstrip(".").endswith(domain)), None)
-    if domain is None:
+    rds = _RDS_HOST.fullmatch(host)
+    if rds is None:
         return "\n\n".join(f"# {root}" for root in roots if not root.startswith(_RDS))
-    region = host.lower().rstrip(".").removesuffix(domain).rpartition(".")[2]
+    region = (rds[1] or rds[2]).lower()
     wanted = (f"{_RDS}{region} ", *_AMAZON)
     return "\n\n".join(f"# {root}" for root in roots if root.startswith(wanted))

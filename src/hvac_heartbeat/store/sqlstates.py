@@ -151,7 +151,7 @@ _UNREACHABLE: Final = Failure(
 )
 _LOST: Final = Failure(Remedy.RECONNECT, "the connection to the database was lost")
 _LATE: Final = Failure(Remedy.NONE, "the database did not answer in time", late=True)
-_UNKNOWN: Final = Failure(Remedy.NONE, "the database could not take the heartbeats")
+_UNKNOWN: Final = Failure(Remedy.NONE, "the database reports an error")
 
 
 def failure(sqlstate: str | None, *, where: str | None = None, cause: str | None = None) -> StoreUnavailable:
