@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _HEARTBEATS = list[Heartbeat]
 _BLOCK = 1_000  # heartbeats
 _YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
+_NO_OBJECT = Complaint("heartbeat", "is not a JSON object")
 # The latter for a lone surrogate where C wants UTF-8.
 _NOT_IN_C = (msgspec.ValidationError, UnicodeEncodeError)
 
@@ -97,6 +98,9 @@ def _read_clean(bodies: list[object], arrivals: Arrivals) -> list[Heartbeat] | N
 
 
 def _read_one(body: object, arrival: datetime | None, binding: Binding | None, outcome: Outcome) -> Heartbeat | None:
+    if not isinstance(body, dict):  # known at once: an event may hold half a million zeros
+        _reject(_NO_OBJECT, None, outcome)
+        return None
     try:
         if binding is not None:
             body = _bound(body, binding, outcome)
