@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
-import psycopg.conninfo
 import pytest
 from psycopg import sql
 
 from hvac_heartbeat.aws.handler import lambda_handler, reset
-from hvac_heartbeat.errors import HvacHeartbeatError
-from hvac_heartbeat.local.postgres import PostgresServer
+from tests.server import TestServer, pytest_report_header, pytest_unconfigure, server, timescale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# Hooks and a fixture of pytest, which looks for them here.
+__all__ = ["TestServer", "pytest_report_header", "pytest_unconfigure", "server"]
 
 pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures"]
 
@@ -50,28 +50,6 @@ _DATABASE_FIXTURES = {"server", "empty_database", "database", "connection", "env
 
 
 @dataclass(frozen=True)
-class TestServer:
-    """The server of this run: how to reach its databases as a role that may create them."""
-
-    __test__ = False
-
-    conninfo: str
-    throwaway: PostgresServer | None = None
-
-    def url(self, database: str, *, user: str | None = None) -> str:
-        """Return a connection string for one of its databases."""
-        changed = {"dbname": database} | ({"user": user} if user else {})
-        return psycopg.conninfo.make_conninfo(self.conninfo, **changed)
-
-    def environment(self, database: str) -> dict[str, str]:
-        """Return the DB_* variables that lead the function to one of its databases."""
-        with psycopg.connect(self.url(database)) as connection:
-            info = connection.info
-            found = {"DB_HOST": info.host, "DB_PORT": str(info.port), "DB_NAME": database, "DB_USER": info.user}
-            return found | ({"DB_PASSWORD": info.password} if info.password else {})
-
-
-@dataclass(frozen=True)
 class Database:
     """One test's own database."""
 
@@ -93,62 +71,6 @@ class Database:
         return psycopg.connect(self.server.url(self.name, user=user), autocommit=True)
 
 
-_started: list[TestServer] = []
-
-
-def _server() -> TestServer:
-    """Return the server of this run, starting it at first use; end the run in one line where there is none."""
-    if not _started:
-        url, bindir = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_POSTGRES_BINDIR")
-        try:
-            if url:
-                _started.append(TestServer(psycopg.conninfo.make_conninfo(url)))
-            else:
-                throwaway = PostgresServer(Path(bindir) if bindir else None).start()
-                _started.append(TestServer(psycopg.conninfo.make_conninfo(throwaway.url()), throwaway))
-            lacking = _lacking_rights(_started[0])
-        except (HvacHeartbeatError, psycopg.Error) as failure:
-            pytest.exit(f"No PostgreSQL to test on: {str(failure).strip().splitlines()[0]}", returncode=1)
-        if lacking:
-            pytest.exit(f"No PostgreSQL to test on: {lacking}", returncode=1)
-    return _started[0]
-
-
-def _lacking_rights(server: TestServer) -> str | None:
-    with psycopg.connect(server.conninfo) as connection:
-        found = connection.execute(
-            "SELECT current_user, rolsuper OR rolcreatedb AND rolcreaterole FROM pg_roles WHERE rolname = current_user"
-        ).fetchone()
-    return None if found and found[1] else f"role {found and found[0]} may not create databases and roles"
-
-
-def _timescale(connection: psycopg.Connection) -> str | None:
-    """Return TimescaleDB's version where the server has loaded it; installed files alone cannot be used."""
-    found = connection.execute(
-        "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
-        " AND current_setting('timescaledb.max_background_workers', true) IS NOT NULL"
-    ).fetchone()
-    return found[0] if found else None
-
-
-def pytest_report_header() -> list[str]:
-    """Name the server that the tests will run on."""
-    with psycopg.connect(_server().conninfo) as connection:
-        version = connection.execute("SHOW server_version").fetchone()
-        timescale = _timescale(connection)
-    origin = "TEST_DATABASE_URL" if os.environ.get("TEST_DATABASE_URL") else "a throwaway server"
-    with_timescale = f"TimescaleDB {timescale}" if timescale else "TimescaleDB not there, so not tested with"
-    return [f"database: PostgreSQL {version[0] if version else '?'} ({origin}), {with_timescale}"]
-
-
-def pytest_unconfigure() -> None:
-    """Stop the server that this run started."""
-    for server in _started:
-        if server.throwaway:
-            server.throwaway.close()
-    _started.clear()
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the cheap folders first and mark what needs a database."""
 
@@ -165,19 +87,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> TestServer:
-    """The server of this run: embedded, or TEST_POSTGRES_BINDIR's, or TEST_DATABASE_URL."""
-    return _server()
-
-
-@pytest.fixture(scope="session")
 def template(server: TestServer) -> Iterator[str]:
     """A database with the mission's table and view, made once and copied for each test."""
     name = f"hvac_template_{uuid4().hex[:12]}"
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         with psycopg.connect(server.url(name), autocommit=True) as inside:
-            if _timescale(inside):
+            if timescale(inside):
                 inside.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
             inside.execute(MISSION_SCHEMA)
         yield name
