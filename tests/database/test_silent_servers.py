@@ -164,7 +164,7 @@ def host(admin: psycopg.Connection, fragile: PostgresServer, monkeypatch: pytest
         ip("-n", NAMESPACE, "link", "set", FAR_LINK, "up")
         # Else the kernel would notice by itself that nobody has the address any more.
         ip("neighbor", "replace", FAR, "lladdr", MAC, "dev", LINK, "nud", "permanent")
-        path = fragile.socket_folder / f".s.PGSQL.{fragile.port}"
+        path = fragile.folder / f".s.PGSQL.{fragile.port}"
         relay = stack.enter_context(
             subprocess.Popen(
                 ["ip", "netns", "exec", NAMESPACE, sys.executable, "-c", RELAY, FAR, str(fragile.port), str(path)],
