@@ -57,7 +57,7 @@ def test_on_a_terminal_it_asks_and_goes_on_after_a_yes(
     ended = call(command, listener.environment(), stdin=theirs)
     os.close(ours)
     os.close(theirs)
-    assert "is on another machine" in ended.stderr
+    assert "names another machine" in ended.stderr
     assert "[y/N]" in ended.stderr
     # The listener is no database, so that a yes ends with 1 too: but then it was asked.
     assert ended.returncode == code
