@@ -46,6 +46,24 @@ WHERE now() - last_seen_ts > interval '120 seconds';
 """
 
 _ORDER = ("unit", "triggers", "database", "deployment", "end_to_end")
+# What starts servers of its own, waits for time-outs or draws thousands of inputs.
+_SLOW = (
+    "/tests/benchmarks/",
+    "/tests/deployment/",
+    "/tests/small_lambda/",
+    "/tests/database/refusals/test_out_of_time.py",
+    "/tests/database/test_concurrency.py",
+    "/tests/database/test_credentials.py",
+    "/tests/database/test_failures.py",
+    "/tests/database/test_laws.py",
+    "/tests/database/test_local_postgres.py",
+    "/tests/database/test_pgbouncer.py",
+    "/tests/database/test_retries.py",
+    "/tests/database/test_silent_servers.py",
+    "/tests/database/test_table_locks.py",
+    "/tests/database/test_tls.py",
+    "/tests/triggers/test_database_away.py",
+)
 _DATABASE_FIXTURES = {"server", "empty_database", "database", "connection", "environment"}
 
 
@@ -72,13 +90,15 @@ class Database:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the cheap folders first and mark what needs a database."""
+    """Run the cheap folders first, and mark what is slow and what needs a database."""
 
     def rank(item: pytest.Item) -> int:
         return next((place for place, name in enumerate(_ORDER) if f"/{name}/" in str(item.path)), len(_ORDER))
 
     items.sort(key=rank)
     for item in items:
+        if any(part in str(item.path) for part in _SLOW):
+            item.add_marker(pytest.mark.slow)
         asks_for_one = isinstance(item, pytest.Function) and _DATABASE_FIXTURES & set(item.fixturenames)
         # What is deployed is the same on every server version, and the emulator takes its time.
         deploys = "/tests/deployment/" in str(item.path)
