@@ -6,19 +6,27 @@ ARCHITECTURE ?= arm64
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 BENCH := .venv-bench
-PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SHOW_PROGRESS = while read -r did name _; do case "$$did" in \
+    Collecting) printf ' %s' "$${name%%==*}";; \
+    Installing) printf '\n unpacking them …';; \
+    Successfully) printf ' done\n';; \
+    esac; done
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run test check bench lock clean package deploy-tools
+.PHONY: help run serve test check bench lock clean package deploy-tools
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-run: $(READY) ## send the sample events to a throwaway PostgreSQL (or to DB_HOST…) and show the rows
+run: $(READY) ## send the sample events to a throwaway PostgreSQL (or DB_HOST…) and show the rows
 	@$(BIN)/hvac-heartbeat run $(ARGS)
 
-test: $(READY) ## run every test against a real PostgreSQL
+serve: $(READY) ## take heartbeats over HTTP on this machine, into a throwaway PostgreSQL (or DB_HOST…)
+	@$(BIN)/hvac-heartbeat serve $(ARGS)
+
+test: $(READY) ## run every test against a real PostgreSQL (ARGS="-m 'not slow'" for the quick ones)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY) ## lint, format, types, import rules
@@ -47,11 +55,13 @@ clean: ## remove what the other targets made
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with: make PYTHON=python3.13" if sys.version_info < (3, 11) else 0)'
-	@echo "Installing the pinned requirements into $(VENV) (once; a minute or two)"
+	@echo "Installing the pinned requirements into $(VENV) (once; a minute or two):"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes -r requirements.txt -r requirements-dev.txt
-	@$(PIP) install --no-deps --no-build-isolation --editable .
-	@touch $@
+	@rm -f $@
+	@# The pipe has the exit code of its last part, so the file says whether pip came to its end.
+	@{ $(PIP) install --progress-bar off --require-hashes -r requirements.txt -r requirements-dev.txt \
+	    && $(PIP) -qq install --no-deps --no-build-isolation --editable . && touch $@; } 2>$(VENV)/pip.log | $(SHOW_PROGRESS)
+	@test -e $@ || { cat $(VENV)/pip.log; exit 1; }
 
 $(BENCH)/.installed: requirements.txt requirements-bench.txt
 	@$(PYTHON) -m venv $(BENCH)

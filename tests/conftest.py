@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
-import psycopg.conninfo
 import pytest
 from psycopg import sql
 
 from hvac_heartbeat.aws.handler import lambda_handler, reset
-from hvac_heartbeat.errors import HvacHeartbeatError
-from hvac_heartbeat.local.postgres import PostgresServer
+from tests.server import TestServer, pytest_report_header, pytest_unconfigure, server, timescale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# Hooks and a fixture of pytest, which looks for them here.
+__all__ = ["TestServer", "pytest_report_header", "pytest_unconfigure", "server"]
 
 pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures"]
 
@@ -46,29 +46,25 @@ WHERE now() - last_seen_ts > interval '120 seconds';
 """
 
 _ORDER = ("unit", "triggers", "database", "deployment", "end_to_end")
+# What starts servers of its own, waits for time-outs or draws thousands of inputs.
+_SLOW = (
+    "/tests/benchmarks/",
+    "/tests/deployment/",
+    "/tests/small_lambda/",
+    "/tests/database/refusals/test_out_of_time.py",
+    "/tests/database/test_concurrency.py",
+    "/tests/database/test_credentials.py",
+    "/tests/database/test_failures.py",
+    "/tests/database/test_laws.py",
+    "/tests/database/test_local_postgres.py",
+    "/tests/database/test_pgbouncer.py",
+    "/tests/database/test_retries.py",
+    "/tests/database/test_silent_servers.py",
+    "/tests/database/test_table_locks.py",
+    "/tests/database/test_tls.py",
+    "/tests/triggers/test_database_away.py",
+)
 _DATABASE_FIXTURES = {"server", "empty_database", "database", "connection", "environment"}
-
-
-@dataclass(frozen=True)
-class TestServer:
-    """The server of this run: how to reach its databases as a role that may create them."""
-
-    __test__ = False
-
-    conninfo: str
-    throwaway: PostgresServer | None = None
-
-    def url(self, database: str, *, user: str | None = None) -> str:
-        """Return a connection string for one of its databases."""
-        changed = {"dbname": database} | ({"user": user} if user else {})
-        return psycopg.conninfo.make_conninfo(self.conninfo, **changed)
-
-    def environment(self, database: str) -> dict[str, str]:
-        """Return the DB_* variables that lead the function to one of its databases."""
-        with psycopg.connect(self.url(database)) as connection:
-            info = connection.info
-            found = {"DB_HOST": info.host, "DB_PORT": str(info.port), "DB_NAME": database, "DB_USER": info.user}
-            return found | ({"DB_PASSWORD": info.password} if info.password else {})
 
 
 @dataclass(frozen=True)
@@ -93,81 +89,21 @@ class Database:
         return psycopg.connect(self.server.url(self.name, user=user), autocommit=True)
 
 
-_started: list[TestServer] = []
-
-
-def _server() -> TestServer:
-    """Return the server of this run, starting it at first use; end the run in one line where there is none."""
-    if not _started:
-        url, bindir = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_POSTGRES_BINDIR")
-        try:
-            if url:
-                _started.append(TestServer(psycopg.conninfo.make_conninfo(url)))
-            else:
-                throwaway = PostgresServer(Path(bindir) if bindir else None).start()
-                _started.append(TestServer(psycopg.conninfo.make_conninfo(throwaway.url()), throwaway))
-            lacking = _lacking_rights(_started[0])
-        except (HvacHeartbeatError, psycopg.Error) as failure:
-            pytest.exit(f"No PostgreSQL to test on: {str(failure).strip().splitlines()[0]}", returncode=1)
-        if lacking:
-            pytest.exit(f"No PostgreSQL to test on: {lacking}", returncode=1)
-    return _started[0]
-
-
-def _lacking_rights(server: TestServer) -> str | None:
-    with psycopg.connect(server.conninfo) as connection:
-        found = connection.execute(
-            "SELECT current_user, rolsuper OR rolcreatedb AND rolcreaterole FROM pg_roles WHERE rolname = current_user"
-        ).fetchone()
-    return None if found and found[1] else f"role {found and found[0]} may not create databases and roles"
-
-
-def _timescale(connection: psycopg.Connection) -> str | None:
-    """Return TimescaleDB's version where the server has loaded it; installed files alone cannot be used."""
-    found = connection.execute(
-        "SELECT default_version FROM pg_available_extensions WHERE name = 'timescaledb'"
-        " AND current_setting('timescaledb.max_background_workers', true) IS NOT NULL"
-    ).fetchone()
-    return found[0] if found else None
-
-
-def pytest_report_header() -> list[str]:
-    """Name the server that the tests will run on."""
-    with psycopg.connect(_server().conninfo) as connection:
-        version = connection.execute("SHOW server_version").fetchone()
-        timescale = _timescale(connection)
-    origin = "TEST_DATABASE_URL" if os.environ.get("TEST_DATABASE_URL") else "a throwaway server"
-    with_timescale = f"TimescaleDB {timescale}" if timescale else "TimescaleDB not there, so not tested with"
-    return [f"database: PostgreSQL {version[0] if version else '?'} ({origin}), {with_timescale}"]
-
-
-def pytest_unconfigure() -> None:
-    """Stop the server that this run started."""
-    for server in _started:
-        if server.throwaway:
-            server.throwaway.close()
-    _started.clear()
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the cheap folders first and mark what needs a database."""
+    """Run the cheap folders first, and mark what is slow and what needs a database."""
 
     def rank(item: pytest.Item) -> int:
         return next((place for place, name in enumerate(_ORDER) if f"/{name}/" in str(item.path)), len(_ORDER))
 
     items.sort(key=rank)
     for item in items:
+        if any(part in str(item.path) for part in _SLOW):
+            item.add_marker(pytest.mark.slow)
         asks_for_one = isinstance(item, pytest.Function) and _DATABASE_FIXTURES & set(item.fixturenames)
         # What is deployed is the same on every server version, and the emulator takes its time.
         deploys = "/tests/deployment/" in str(item.path)
         if (asks_for_one and not deploys) or "/tests/database/" in str(item.path):
             item.add_marker(pytest.mark.database)
-
-
-@pytest.fixture(scope="session")
-def server() -> TestServer:
-    """The server of this run: embedded, or TEST_POSTGRES_BINDIR's, or TEST_DATABASE_URL."""
-    return _server()
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +113,7 @@ def template(server: TestServer) -> Iterator[str]:
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         with psycopg.connect(server.url(name), autocommit=True) as inside:
-            if _timescale(inside):
+            if timescale(inside):
                 inside.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
             inside.execute(MISSION_SCHEMA)
         yield name

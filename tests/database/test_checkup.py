@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,8 @@ def test_no_way_in_is_exit_code_1_and_says_why(writer: str, monkeypatch: pytest.
     [connection, *_] = json.loads(done.stdout)
     assert (connection["subject"], connection["level"]) == ("connection", "wrong")
     assert "cannot be reached" in connection["found"]
+    assert f"127.0.0.1:{os.environ['DB_PORT']}" in connection["found"]
+    assert "Connection refused" in connection["found"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hvac_heartbeat.aws import handler
-from hvac_heartbeat.cli import main
+from hvac_heartbeat.cli.app import main
 from tests.end_to_end.command import Ended
 
 if TYPE_CHECKING:

@@ -30,7 +30,10 @@ def test_run_without_a_database_shows_both_answers_and_the_four_devices(hvac: Ca
     shown = ended.out[ended.out.index("\ndevice_state") :]
     for device in ("hvac-unit-001", "hvac-001", "hvac-002", "hvac-003"):
         assert device in shown
-    assert "No device is stale" in shown
+    stale = shown[shown.index("\nv_devices_stale") :]
+    assert [line.split()[0] for line in stale.splitlines() if "hvac-" in line] == ["hvac-silent-001"]
+    assert "5 min" in stale
+    assert "Added hvac-silent-001, last seen five minutes ago" in ended.out
     assert max(map(len, ended.out.splitlines())) <= 80
 
 
@@ -39,7 +42,10 @@ def test_run_with_db_host_writes_there_and_says_so(hvac: Callable[..., Ended], c
     ended = hvac("run")
     assert ended.code == 0, ended
     assert "Using the database that DB_* names" in ended.out
-    assert connection.execute("SELECT count(*) FROM device_state").fetchone() == (4,)
+    assert connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE device_id ~ 'silent') FROM device_state"
+    ).fetchone() == (4, 0)
+    assert "Added" not in ended.out
 
 
 def test_run_never_migrates_a_database_it_did_not_create(
@@ -53,22 +59,6 @@ def test_run_never_migrates_a_database_it_did_not_create(
     assert "hvac-heartbeat migrate" in ended.err
     with empty_database.connect() as connection:
         assert connection.execute("SELECT to_regclass('device_state')").fetchone() == (None,)
-
-
-@pytest.mark.parametrize("host", ["db.example.com", "192.0.2.7", "localhost,db.example.com", "10.0.0.1"])
-def test_run_writes_nothing_to_another_machine_without_yes(
-    hvac: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
-    def connect(*_: object, **__: object) -> None:
-        pytest.fail("it opened a connection")
-
-    monkeypatch.setattr("psycopg.connect", connect)
-    for name, value in {"DB_HOST": host, "DB_NAME": "hvac", "DB_USER": "w", "DB_PASSWORD": "x"}.items():
-        monkeypatch.setenv(name, value)
-    ended = hvac("run")
-    assert ended.code == 2
-    assert is_one_line(ended.err)
-    assert "--yes" in ended.err
 
 
 def test_migrate_says_first_and_then_does_what_is_missing(
@@ -131,6 +121,42 @@ def test_send_ends_with_1_when_something_was_refused(hvac: Callable[..., Ended])
     ended = hvac("send", "-", stdin='{"devices": [{"device_id": "d", "site_id": "s"}, {"device_id": "d"}]}')
     assert ended.code == 1
     assert '"rejected"' in ended.out
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize(
+    ("sample", "summary"),
+    [
+        ("single", "1 updated"),
+        ("batch", "3 updated"),
+        ("eventbridge", "2 updated"),
+        ("http-api", "1 updated"),
+        ("kafka-msk", "2 updated"),
+        ("kinesis", "2 updated"),
+        ("pipes-sqs", "1 updated"),
+        ("sns", "2 updated"),
+        ("sqs", "3 updated"),
+        ("schedule", "0 of 0 devices are stale"),
+    ],
+)
+def test_send_says_how_many_heartbeats_ended_how_for_every_trigger(
+    hvac: Callable[..., Ended], sample: str, summary: str
+) -> None:
+    ended = hvac("send", str(EVENTS / f"{sample}.json"))
+    assert (ended.code, ended.err) == (0, f"{summary}\n")
+
+
+@pytest.mark.usefixtures("environment")
+def test_send_counts_what_is_outdated_and_what_is_rejected(
+    hvac: Callable[..., Ended], connection: psycopg.Connection
+) -> None:
+    connection.execute("INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES ('hvac-003', 's', now())")
+    connection.execute("UPDATE device_state SET last_seen_ts = now() + interval '1 minute'")
+    assert hvac("send", str(EVENTS / "batch.json")).err == "2 updated, 1 outdated\n"
+    kinesis = json.loads((EVENTS / "kinesis.json").read_text(encoding="utf-8"))
+    kinesis["Records"][0]["kinesis"]["data"] = "bm90IEpTT04="
+    ended = hvac("send", "-", stdin=json.dumps(kinesis))
+    assert (ended.code, ended.err) == (1, "1 outdated, 1 rejected; --logs shows why\n")
 
 
 @pytest.mark.usefixtures("environment")

@@ -53,8 +53,10 @@ def test_missing_variables_are_named_in_one_line_with_2(hvac: Callable[..., Ende
     assert "DB_HOST, DB_NAME, DB_USER" in ended.err
 
 
-@pytest.mark.parametrize("arguments", [("send", str(EVENTS / "batch.json")), ("migrate",), ("stale",), ("run",)])
-def test_a_database_that_is_not_there_is_one_line_with_1_and_no_secret(
+@pytest.mark.parametrize(
+    "arguments", [("send", str(EVENTS / "batch.json")), ("migrate",), ("stale",), ("run",), ("tune",)]
+)
+def test_a_database_that_is_not_there_is_one_line_with_host_port_and_cause(
     hvac: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     settings = {"DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_NAME": "hvac", "DB_USER": "w", "DB_PASSWORD": "hush-hush"}
@@ -63,6 +65,8 @@ def test_a_database_that_is_not_there_is_one_line_with_1_and_no_secret(
     ended = hvac(*arguments)
     assert ended.code == 1
     assert is_one_line(ended.err)
+    assert "127.0.0.1:1" in ended.err
+    assert "Connection refused" in ended.err
     assert "hush-hush" not in ended.err + ended.out
 
 

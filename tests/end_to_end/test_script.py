@@ -1,4 +1,4 @@
-"""`python lambda_function.py`, as in the mission: the sample events against the DB_* variables."""
+"""`python lambda_function.py`: the sample events against the DB_* variables."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 SCRIPT = Path(__file__).parents[2] / "lambda_function.py"
 
 
-def play(**variables: str) -> subprocess.CompletedProcess[str]:
+def send(**variables: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DB_")}
     return subprocess.run(
         [sys.executable, SCRIPT], env=clean | variables, cwd="/", capture_output=True, text=True, check=False
     )
 
 
-def test_it_plays_both_events_and_writes_the_four_devices(
+def test_it_sends_both_events_and_writes_the_four_devices(
     environment: dict[str, str], connection: psycopg.Connection
 ) -> None:
-    ended = play(**environment)
+    ended = send(**environment)
     assert ended.returncode == 0, ended
     assert ended.stdout.count('"statusCode": 200') == 2
     assert connection.execute("SELECT count(*) FROM device_state").fetchone() == (4,)
@@ -68,8 +68,35 @@ def test_a_requirement_that_is_missing_is_named(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-S", SCRIPT], env={}, cwd=tmp_path, capture_output=True, text=True, check=False
     )
+    assert ended.returncode == 2
+    requirements = SCRIPT.with_name("requirements.txt")
+    assert ended.stderr == f"error: No module named 'msgspec'; run {sys.executable} -m pip install -r {requirements}\n"
+
+
+def test_imported_by_lambda_it_raises_what_is_missing(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-S", "-c", "import lambda_function"],
+        env={"PYTHONPATH": str(SCRIPT.parent)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'msgspec'"
+
+
+def test_the_command_names_the_call_of_pip_that_installs_what_is_missing(installed: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-S", "-c", "from hvac_heartbeat.cli import main; main()"],
+        env={"PYTHONPATH": f"{installed}:{SCRIPT.with_name('src')}"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == f"error: typer is not installed; run {sys.executable} -m pip install 'hvac-heartbeat[cli]'\n"
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -88,21 +115,23 @@ def test_a_reader_that_goes_away_gets_no_traceback(environment: dict[str, str], 
 
 
 def test_a_refused_heartbeat_ends_with_1(environment: dict[str, str], connection: psycopg.Connection) -> None:
-    ended = play(**environment, HEARTBEAT_NEW_DEVICES="reject")
+    ended = send(**environment, HEARTBEAT_NEW_DEVICES="reject")
     assert ended.returncode == 1, ended
     assert ended.stdout.count('"statusCode": 400') == 2
     assert connection.execute("SELECT count(*) FROM device_state").fetchone() == (0,)
 
 
 def test_it_names_the_variables_that_are_missing() -> None:
-    ended = play(DB_HOST="localhost")
+    ended = send(DB_HOST="localhost")
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: set DB_NAME, DB_USER")
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_database_that_is_away_is_one_line() -> None:
-    ended = play(DB_HOST="127.0.0.1", DB_PORT="1", DB_NAME="hvac", DB_USER="w", DB_PASSWORD="hush-hush")
+def test_a_database_that_is_away_is_one_line_with_host_port_and_cause() -> None:
+    ended = send(DB_HOST="127.0.0.1", DB_PORT="1", DB_NAME="hvac", DB_USER="w", DB_PASSWORD="hush-hush")
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
+    assert "127.0.0.1:1" in ended.stderr
+    assert "Connection refused" in ended.stderr
     assert "hush-hush" not in ended.stderr + ended.stdout

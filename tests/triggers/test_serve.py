@@ -8,6 +8,8 @@ import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -35,7 +37,7 @@ class Served:
         self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
     ) -> tuple[http.client.HTTPResponse, Any]:
         """Send one request; return the response and its body, decoded."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
@@ -51,6 +53,7 @@ def serving(environment: dict[str, str]) -> Iterator[Served]:
     program = subprocess.Popen(
         [SCRIPTS / "hvac-heartbeat", "serve", "--port", "0"],
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         env=environment | {"PYTHONUNBUFFERED": "1"},
     )
@@ -97,6 +100,65 @@ def test_what_is_not_there_and_what_is_too_much(served: Served) -> None:
     assert (response.status, body) == (405, None)
 
 
+def raw(served: Served, request: bytes) -> bytes:
+    """Send these bytes, then end our side; return all that comes back."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as client:
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(65536), b""))
+
+
+def test_a_body_that_ends_early_is_refused_even_if_it_is_whole_json(
+    served: Served, seen: Callable[[], dict[str, Any]]
+) -> None:
+    for body in (BEAT, BEAT[:10], ""):
+        answer = raw(served, f"POST /heartbeat HTTP/1.1\r\nContent-Length: 100\r\n\r\n{body}".encode())
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert seen() == {}
+    assert served.ask("GET", "/health")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"P\x1b[2JOST /heartbeat", b"POST /\x1b]0;owned\x07heartbeat", b"\x9b2J /\x00"]
+)
+def test_what_a_terminal_would_obey_is_refused_and_shown_as_text(served: Served, request_line: bytes) -> None:
+    assert raw(served, request_line + b" HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert served.program.stdout
+    line = served.program.stdout.readline()
+    assert " 400 " in line
+    assert line[:-1].isprintable(), line
+    assert served.ask("POST", "/heartbeat", BEAT)[0].status == 200
+
+
+def test_a_client_that_hangs_up_leaves_no_traceback(served: Served) -> None:
+    assert served.program.stdout
+    for _ in range(3):
+        client = socket.create_connection(("127.0.0.1", served.port), timeout=10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+        client.sendall(b"POST /heartbeat HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        client.close()
+    assert served.ask("GET", "/health")[0].status == 200
+    # Standard error goes into the same pipe: a traceback would stand before the next request.
+    assert " GET /health 200 " in served.program.stdout.readline()
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_database_that_is_away_is_said_at_the_start_and_serve_goes_on() -> None:
+    away = {"DB_HOST": "127.0.0.1", "DB_PORT": "1", "DB_NAME": "hvac", "DB_USER": "w", "DB_PASSWORD": "hush-hush"}
+    with serving(os.environ | away) as served:
+        assert served.program.stdout
+        said = served.program.stdout.readline()
+        assert said.startswith("Until the database answers, a heartbeat gets 503: ")
+        assert "127.0.0.1:1" in said
+        assert "Connection refused" in said
+        assert "hush-hush" not in said
+        assert served.ask("GET", "/health")[0].status == 503
+        line = served.program.stdout.readline()
+        assert " 503 " in line
+        assert "127.0.0.1:1" in line
+        assert "Connection refused" in line
+
+
 def test_a_port_that_is_taken_is_one_line_that_says_what_to_do(served: Served) -> None:
     second = subprocess.run(
         [SCRIPTS / "hvac-heartbeat", "serve", "--port", str(served.port)], capture_output=True, text=True, check=False
@@ -111,6 +173,7 @@ def test_the_terminal_is_told_why_and_the_client_is_not() -> None:
     nobody = os.environ | {"DB_USER": "nobody_of_that_name", "DB_PASSWORD": "wrong"}
     with serving(nobody) as served:
         assert served.program.stdout
+        assert "Until the database answers" in served.program.stdout.readline()
         for method, path in (("POST", "/heartbeat"), ("GET", "/health")):
             response, answer = served.ask(method, path, BEAT if method == "POST" else None)
             assert response.status == 503

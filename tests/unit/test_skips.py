@@ -31,9 +31,15 @@ def run(folder: Path, **variables: str) -> tuple[int, list[str]]:
     """Run these tests as the project's own are run; return the exit code and the lines."""
     (folder / "test_parts.py").write_text(TESTS)
     command = [sys.executable, "-m", "pytest", "-c", "pyproject.toml", "-p", "tests.skips", "-p", "no:cacheprovider"]
+    command += ["-p", "pytest_timeout"]  # pyproject.toml has a setting of it; the other plug-ins take seconds to load
     elsewhere = {name: value for name, value in os.environ.items() if name not in {"CI", "PYTEST_ADDOPTS"}}
     ended = subprocess.run(
-        [*command, str(folder)], cwd=ROOT, env=elsewhere | variables, capture_output=True, text=True, check=False
+        [*command, str(folder)],
+        cwd=ROOT,
+        env=elsewhere | variables | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return ended.returncode, ended.stdout.splitlines()
 

@@ -21,9 +21,9 @@ _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "wrong": "bold re
 
 
 def check(*, as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of findings.")] = False) -> None:
-    """Connect as the function would and say what is wrong with the database, what it costs and how to mend it.
+    """Connect as the function would, and say what is wrong with the database, what that costs and how to mend it.
 
-    Changes nothing. Exit code 1 when something is wrong.
+    It changes nothing. The exit code is 1 when something is wrong.
     """
     from hvac_heartbeat.local.checkup import Level, examine
 

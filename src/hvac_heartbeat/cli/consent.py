@@ -26,9 +26,9 @@ def ask_before_writing(settings: Settings, *, yes: bool) -> None:
     """
     if yes or is_this_machine(settings.host):
         return
-    where = f"{place(settings)} is on another machine"
+    where = f"DB_HOST names another machine ({place(settings)})"
     if not sys.stdin.isatty():
-        raise CallRefused(f"{where}; nothing was written. Pass --yes to write the four sample devices there")
+        raise CallRefused(f"{where}; nothing was written: pass --yes to write the four sample devices there")
     sys.stderr.write(f"{where}.\nWrite the four sample devices there? [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:

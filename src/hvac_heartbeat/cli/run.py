@@ -44,10 +44,7 @@ def run(
         with throwaway():
             _add_silent_device()
             _send_and_show(Settings.from_environment(os.environ), logs=logs)
-        console.print(
-            "\nThe throwaway PostgreSQL is removed. For your own, set DB_HOST, DB_NAME, DB_USER, DB_PASSWORD.",
-            soft_wrap=True,
-        )
+        console.print("\nThe throwaway PostgreSQL is removed. Set DB_HOST … to use your own.")
 
 
 def _run_on_yours(*, yes: bool, logs: bool) -> None:

@@ -22,9 +22,10 @@ def send(
     raw: Annotated[bool, typer.Option("--raw", help="Print the answer as Lambda returns it, on one line.")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Print the function's log lines on standard error.")] = False,
 ) -> None:
-    """Send an event of any trigger through the handler and print its answer, and how many heartbeats ended how.
+    """Send an event of any trigger through the handler, and print its answer.
 
-    The exit code is 1 when the function refused or could not write a part of the event.
+    The last line counts the heartbeats that were updated, outdated, rejected or failed. The exit code is 1 when any was
+    rejected or failed.
     """
     settings = Settings.from_environment(os.environ)  # says what is missing before anything is read
     event = read_event(_text(file), "standard input" if file == "-" else file)

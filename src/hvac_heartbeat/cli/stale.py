@@ -40,12 +40,13 @@ def stale(
         float | None,
         typer.Option(parser=seconds, metavar="LENGTH", help="Only devices silent for longer: 90s, 5m, 2h, 1d."),
     ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="COUNT", help="At most so many, silent for longest first.")
-    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="COUNT", help="Show no more than this many.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list; age_s is in seconds.")] = False,
 ) -> None:
-    """List the devices that v_devices_stale calls stale, silent for longest first."""
+    """List the devices in v_devices_stale, the longest silent first.
+
+    The view has every device that was silent for more than 120 seconds, unless somebody changed it.
+    """
     settings = Settings.from_environment(os.environ)
     with opened(settings) as connection:
         found = rows(connection, "stale_devices", (site, older_than, limit))

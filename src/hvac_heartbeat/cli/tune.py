@@ -19,9 +19,10 @@ _LOOK = (
 
 
 def tune(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Set fillfactor and autovacuum for device_state, after asking. Needs the table's owner; drops nothing.
+    """Set fillfactor and autovacuum of device_state so that updates stay fast, after asking.
 
-    Pages that exist get their room when they are written anew, by VACUUM FULL or pg_repack, at a time you choose.
+    Only the table's owner can. PostgreSQL then leaves room in new pages; VACUUM FULL or pg_repack rewrites the old
+    ones, at a time you choose.
     """
     from hvac_heartbeat.local.checkup import statement_to_tune
 

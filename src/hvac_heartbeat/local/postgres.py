@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING, Self
@@ -18,6 +17,7 @@ from urllib.parse import quote, urlencode
 
 from hvac_heartbeat.errors import HvacHeartbeatError
 from hvac_heartbeat.local import programs
+from hvac_heartbeat.local.watchdog import start_watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,18 +27,6 @@ SUPERUSER = "postgres"
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 30.0
 _ORPHANS_TIMEOUT_S = 30.0
-
-# Outlives its owner by a moment: when the pipe on its standard input closes, for whatever reason
-# (SIGKILL too), it ends the server and removes the folder. It asks postmaster.pid, which
-# PostgreSQL removes when it stops in order, so that it never signals a stranger.
-_WATCHDOG = """
-read -r _
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ] && kill -QUIT "$pid" 2>/dev/null; then
-    for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" 2>/dev/null || break; sleep 0.2; done
-fi
-rm -rf "$1"
-"""
 
 
 class ServerError(HvacHeartbeatError):
@@ -67,7 +55,7 @@ class PostgresServer:
         except programs.ProgramsError:
             shutil.rmtree(self.folder)
             raise
-        self.port = _free_port() if tcp else 5432
+        self.port = programs.free_port() if tcp else 5432
         self._settings = {
             # A crash of this machine loses a throwaway server; a killed server loses nothing.
             "fsync": "off",
@@ -77,21 +65,12 @@ class PostgresServer:
             "shared_buffers": "64MB",
             "timezone": "UTC",
             "unix_socket_directories": str(self.folder),
-            **self._preloads(),
+            **programs.preloads(self._programs),
             **(settings or {}),
         }
         self._server: subprocess.Popen[bytes] | None = None
         self._killed = False
-        self._watchdog = subprocess.Popen(
-            ["/bin/sh", "-c", _WATCHDOG, "watchdog", str(self.folder)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
-
-    @property
-    def socket_folder(self) -> Path:
-        """The folder that holds the socket: what DB_HOST takes."""
-        return self.folder
+        self._watchdog = start_watchdog(self.folder)
 
     @property
     def data(self) -> Path:
@@ -206,13 +185,6 @@ class PostgresServer:
     def _options(self) -> list[str]:
         return [f"--{name}={value}" for name, value in self._settings.items()]
 
-    def _preloads(self) -> dict[str, str]:
-        # Tests and benchmarks count statements with it, where the server comes with it.
-        library = "pg_stat_statements"
-        if not any(self._programs.parent.glob(f"lib/**/{library}.*")):
-            return {}
-        return {"shared_preload_libraries": library, "compute_query_id": "on"}
-
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -238,10 +210,3 @@ class PostgresServer:
             self._server.kill()
             self._server.wait(_STOP_TIMEOUT_S)
         self._server = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import socket
 import stat
 import subprocess
 import tempfile
@@ -96,6 +97,22 @@ def reachable(bindir: Path, account: str | None, fallback: Path) -> Path:
     if not _runs(copied, account):
         raise ProgramsError(f"PostgreSQL's programs do not run here, as {account or 'this user'}: {copied}.")
     return copied
+
+
+def preloads(bindir: Path) -> dict[str, str]:
+    """Return the settings with which tests and benchmarks count statements, where the server comes with the library."""
+    library = "pg_stat_statements"
+    if not any(bindir.parent.glob(f"lib/**/{library}.*")):
+        return {}
+    return {"shared_preload_libraries": library, "compute_query_id": "on"}
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _runs(bindir: Path, account: str | None) -> bool:

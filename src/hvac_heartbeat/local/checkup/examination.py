@@ -37,7 +37,7 @@ def examine(settings: Settings) -> list[Finding]:
             connection.deadline = deadline
             found = [Finding("connection", Level.OK, "connected and logged in"), *_inside(connection)]
     except StoreUnavailable as error:
-        return [Finding("connection", Level.WRONG, str(error))]
+        return [Finding("connection", Level.WRONG, error.in_full)]
     except psycopg.Error as error:
         failure = classify(error)
         said = StoreUnavailable(failure.message, where=failure.where, cause=failure.cause).in_full
