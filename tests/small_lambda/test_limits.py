@@ -38,6 +38,7 @@ def test_a_function_that_is_busy_at_the_deadline_is_replaced(small_lambda: Small
     late = small_lambda.invoke(thousands, timeout_s=0.05)
     assert late.missed_deadline
     assert late.seconds < 1
+    assert "most recent call first" in late.log  # what it was busy with
     assert small_lambda.invoke(ONE).status == 200
 
 
