@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,8 @@ from tests.small_lambda.cgroup import NoCgroup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FAULTS = ("missed", "killed", "lost", "stuck")
+STACK_LINES = 30
+FAULTS = ("missed", "killed", "stuck")
 
 
 def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -34,6 +36,7 @@ def table(runs: Sequence[Run]) -> list[dict[str, Any]]:
             "worst s": round(max(one.seconds for one in done), 2),
             "worst peak MiB": round(max(one.peak_mib for one in done)),
             **{fault: sum(one.fault == fault for one in done) for fault in FAULTS},
+            "lost": sum(one.lost for one in done),
             "other": sum(one.fault is not None and one.fault not in FAULTS for one in done),
             "most tries": max(one.tries for one in done),
         }
@@ -55,20 +58,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no shape {', '.join(sorted(unknown))}; there are {', '.join(SHAPES)}")
 
     def tell(done: Run, elapsed: float) -> None:
-        how = f"{done.seconds:6.2f} s {done.peak_mib:4.0f} MiB {done.tries} {done.fault or ''}"
-        print(f"{elapsed:5.0f} {done.case.number:5} {how:32} {done.case.name} by {done.case.carrier}", file=sys.stderr)
+        how = f"{done.seconds:6.2f} s {done.peak_mib:4.0f} MiB {done.tries:2} {done.harm}"
+        print(f"{elapsed:5.0f} {done.case.number:5} {how:36} {done.case.name} by {done.case.carrier}", file=sys.stderr)
 
     todo = islice(cases(options.seed, options.shapes), options.first, options.first + options.records)
     try:
         runs = run(todo, (options.timeout, options.tries), tell)
     except NoCgroup as reason:
         parser.exit(2, f"Lambda's limits cannot be set here: {reason}\n")
-    faults = [done for done in runs if done.fault]
+    harmful = sorted((done for done in runs if done.harm), key=lambda done: done.case.number)
     report.show(report.Result("hostile", report.machine() | {"seed": options.seed}, {"128 MB": table(runs)}))
-    for done in sorted(faults, key=lambda done: done.case.number):
-        print(f"{done.case.number}: {done.case.name} by {done.case.carrier}: {done.fault}, {done.seconds:.1f} s")
-    print(f"{len(runs)} hostile records, {len(faults)} did harm")
-    return 1 if faults else 0
+    for done in harmful:
+        print(f"{done.case.number}: {done.case.name} by {done.case.carrier}: {done.harm}, {done.seconds:.1f} s")
+        if done.fault == "missed":  # the log ends with what it was busy with
+            print(textwrap.indent("\n".join(done.log.splitlines()[-STACK_LINES:]), "    "))
+    print(f"{len(runs)} hostile records, {len(harmful)} did harm")
+    return 1 if harmful else 0
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ SHAPES = TEXTS | HEARTBEATS
 RECORD_LIMIT = 1_000_000  # bytes of a Kinesis record or an SQS message, with a little to spare
 PAYLOAD_LIMIT = 6_290_000  # of a synchronous event, likewise (Lambda quotas)
 FULL = 4  # records of that size in an event
-PASSES_A_SLOW_ONE = 5
+PASSES_A_SLOW_ONE = 8
 EVENTS = Path(__file__).parents[2] / "events"
 
 

@@ -25,15 +25,15 @@ _BAD = {
 _NOT_UTF8 = (b"\xff\xfe", b"\xc0\xaf", b"\xed\xa0\x80")
 
 
-def _beats(beat: Callable[[Random, int], Beat], *, exact: bool = False) -> Maker:
+def _beats(beat: Callable[[Random, int], Beat], *, exact: bool = False, ascii_only: bool = True) -> Maker:
     """Put as many heartbeats into the record as fit; each is made with its number."""
 
     def make(chance: Random, size: int) -> bytes:
         texts: list[str] = []
         size -= 20
         for number in range(MOST):
-            text = json.dumps(beat(chance, number))
-            size -= len(text) + 2
+            text = json.dumps(beat(chance, number), ensure_ascii=ascii_only)
+            size -= len(text.encode()) + 2
             if size < 0:
                 break
             texts.append(text)
@@ -46,6 +46,10 @@ def _beats(beat: Callable[[Random, int], Beat], *, exact: bool = False) -> Maker
 
 def _stranger(chance: Random, number: int) -> Beat:
     return beat(number, device_id=f"stranger-{chance.randrange(STRANGERS)}")
+
+
+def _long_name(chance: Random, _: int) -> Beat:
+    return beat(0, device_id=str(chance.random()) + "\U0001d518" * 230)
 
 
 def _roaming(chance: Random, _: int) -> Beat:
@@ -100,6 +104,7 @@ HEARTBEATS = {
     "bad fields": Shape(_beats(_bad_fields)),
     "bad fields of strangers": _refused(lambda c, n: _bad_fields(c, n) | _stranger(c, n)),
     "strangers": _refused(_stranger),
+    "strangers of long names": Shape(_beats(_long_name, ascii_only=False), keyed=True, slow=True),
     "half strangers": _refused(_half_strange),
     "one device at many sites": Shape(_beats(_roaming), keyed=False),
     "one device at many unknown sites": _refused(_roaming),

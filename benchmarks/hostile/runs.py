@@ -44,6 +44,13 @@ class Run:
     seconds: float
     peak_mib: float
     fault: str | None
+    lost: bool  # the good record beside it is not in the table
+    log: str  # of the last try
+
+    @property
+    def harm(self) -> str:
+        """What it did, or nothing."""
+        return ", ".join(filter(None, (self.fault, "lost" if self.lost else None)))
 
 
 class Container:
@@ -62,19 +69,20 @@ class Container:
         """Send a case's event until its source would not send it again."""
         if case.keyed and case.neighbour:
             self._tables[True].execute("INSERT INTO devices VALUES (%s) ON CONFLICT DO NOTHING", [case.neighbour])
-        text, tries, seconds, peak, fault = event(case), 0, 0.0, 0.0, None
-        comes_again = True
-        while comes_again and not fault:
-            invocation = self._functions[case.keyed].invoke(text)
-            seconds, peak = max(seconds, invocation.seconds), max(peak, invocation.peak_mib)
-            tries += 1
-            fault = _fault(case, invocation)
-            comes_again = not fault and _comes_again(case, invocation)
-            if comes_again and tries == self._most_tries:
-                fault = "stuck"
-        if not fault and case.neighbour and not self._written(case):
-            fault = "lost"
-        return Run(case, tries, seconds, peak, fault)
+        function, text = self._functions[case.keyed], event(case)
+        invocations = [function.invoke(text)]
+        while _comes_again(case, invocations[-1]) and len(invocations) < self._most_tries:
+            invocations.append(function.invoke(text))
+        fault = _fault(case, invocations[-1]) or ("stuck" if _comes_again(case, invocations[-1]) else None)
+        return Run(
+            case,
+            len(invocations),
+            max(invocation.seconds for invocation in invocations),
+            max(invocation.peak_mib for invocation in invocations),
+            fault,
+            lost=case.neighbour is not None and not self._written(case),
+            log=invocations[-1].log,
+        )
 
     def _written(self, case: Case) -> bool:
         found = self._tables[case.keyed].execute("SELECT FROM device_state WHERE device_id = %s", [case.neighbour])
@@ -94,7 +102,7 @@ def _fault(case: Case, invocation: Invocation) -> str | None:
 
 
 def _comes_again(case: Case, invocation: Invocation) -> bool:
-    if case.carrier == "sqs" and invocation.error is None:
+    if case.carrier == "sqs" and invocation.answer is not None:
         # The hostile message comes again too, until its queue sets it aside; nothing new is learned from that.
         return {"itemIdentifier": "good"} in invocation.answer["batchItemFailures"]
     return invocation.error == "StoreUnavailable" or invocation.status == 503

@@ -11,16 +11,22 @@ from benchmarks.hostile.shape import FLEET, Maker, Shape, beat, known
 if TYPE_CHECKING:
     from random import Random
 
+_KEYS = ('"k#":0', '"k#":[]', '"k#":"#"', '"k#":null')
 _LONG = '"' + "9" * 400 + '"'
 
 
-def _repeat(unit: str, size: int) -> str:
-    return ",".join([unit] * (size // (len(unit) + 1)))
+def _repeat(chance: Random, units: tuple[str, ...], size: int) -> str:
+    """Repeat one of the units, `#` in it being a number: as often as there is room, or less, below a bound perhaps."""
+    unit = chance.choice(units)
+    number = size // (len(unit.replace("#", "7" * 7)) + 1)
+    if chance.random() < 0.4:
+        number = min(number, chance.randrange(1_000, 300_000))
+    return ",".join([unit.replace("#", str(place)) for place in range(number)] if "#" in unit else [unit] * number)
 
 
 def _units(*units: str) -> Maker:
     def make(chance: Random, size: int) -> bytes:
-        many = _repeat(chance.choice(units), size - 40)
+        many = _repeat(chance, units, size - 40)
         return f'{{"devices":[{many}]}}'.encode() if chance.random() < 0.7 else f"[{many}]".encode()
 
     return make
@@ -28,7 +34,7 @@ def _units(*units: str) -> Maker:
 
 def _ignored_field(*units: str) -> Maker:
     def make(chance: Random, size: int) -> bytes:
-        many = _repeat(chance.choice(units), size - 100)
+        many = _repeat(chance, units, size - 100)
         return f'{{"device_id":"{known(chance.randrange(FLEET))}","site_id":"north","junk":[{many}]}}'.encode()
 
     return make
@@ -67,8 +73,8 @@ def _quoted_envelopes(_: Random, size: int) -> bytes:
 
 
 def _duplicates(chance: Random, size: int) -> bytes:
-    inner = chance.choice(('"device_id":"x"', '"devices":[]', '"devices":[{}]', '"":0', '"cpu_pct":1'))
-    return f'{{{_repeat(inner, size - 60)},"device_id":"{known(5)}","site_id":"north"}}'.encode()
+    inner = ('"device_id":"x"', '"devices":[]', '"devices":[{}]', '"":0', '"cpu_pct":1')
+    return f'{{{_repeat(chance, inner, size - 60)},"device_id":"{known(5)}","site_id":"north"}}'.encode()
 
 
 def _garbage(chance: Random, size: int) -> bytes:
@@ -101,7 +107,9 @@ TEXTS = {
     "escapes": Shape(_text_field("\\u0041", "\\\\", "\\n", '\\"', "\\/")),
     "lone surrogates": Shape(_text_field("\\ud800", "\\udc00\\ud800")),
     "duplicated keys": Shape(_duplicates),
-    "many keys": Shape(lambda _, size: json.dumps({f"k{n}": 0 for n in range(size // 14)}).encode()),
+    "many keys": Shape(lambda c, size: f"{{{_repeat(c, _KEYS, size - 2)}}}".encode()),
+    "distinct texts": Shape(_units('"#"', '{"#":#}', '["#"]', '{"device_id":"#","k#":"#"}')),
+    "an ignored field of distinct texts": Shape(_ignored_field('"#"', '{"#":"#"}', "#.5", '["#","x#"]')),
     "envelopes in envelopes": Shape(_envelopes),
     "quoted envelopes": Shape(_quoted_envelopes),
     "garbage": Shape(_garbage, carriers=("kinesis", "sqs", "http")),

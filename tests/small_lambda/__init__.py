@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -29,7 +30,9 @@ CORE_SHARE = 0.072
 _START_S = 60.0
 _END_S = 10.0
 # Joins its groups before Python starts, because memory stays with the group that asked for it first.
-_JOIN = 'for group in $GROUPS_TO_JOIN; do echo $$ > "$group" || exit 1; done; unset GROUPS_TO_JOIN; exec "$@"'
+_JOIN = (
+    'for group in $GROUPS_TO_JOIN; do echo $$ > "$group" || exit 1; done; unset GROUPS_TO_JOIN; ulimit -c 0; exec "$@"'
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class SmallLambda:
             "AWS_LAMBDA_FUNCTION_NAME": "small-lambda",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mib),
             "AWS_REGION": "eu-central-1",
+            "PYTHONFAULTHANDLER": "1",
             "DB_SSLMODE": "disable",  # the database of the tests is behind a unix socket
             **environment,
         }
@@ -139,7 +143,7 @@ class SmallLambda:
             else:
                 result = {"crashed": code}
         elif "missed_deadline" in result:
-            self._process.kill()
+            self._process.send_signal(signal.SIGABRT)  # faulthandler says in the log what it was busy with
             self._end()
         log = os.pread(self._log.fileno(), os.fstat(self._log.fileno()).st_size - said, said)
         return Invocation(seconds, peak, log.decode("utf-8", "replace"), **result)
