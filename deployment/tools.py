@@ -12,9 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deployment.target import Target, interpreter_of
+from deployment.package import ROOT, Target, interpreter_of
 
-ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "deployment" / "requirements"
 HOME = ROOT / ".venv-deploy"
 NAMES = ("tools", "emulator", "checkov", "runtime")
@@ -26,11 +25,7 @@ def program(environment: str, name: str) -> Path:
 
 
 def interpreter_for(environment: str) -> str:
-    """The Python that an environment is made with.
-
-    The runtime client runs under Lambda's own minor version where there is one: then what the tests start is what
-    Lambda starts.
-    """
+    """Return Lambda's own minor version for the runtime client, where there is one; this Python for the rest."""
     return (interpreter_of(Target()) if environment == "runtime" else None) or sys.executable
 
 
@@ -41,16 +36,13 @@ def is_current(environment: str) -> bool:
 
 
 def set_up(environment: str) -> None:
-    """Make an environment anew from its pins; raises subprocess.CalledProcessError when pip cannot."""
+    """Make an environment anew from its pins; raises subprocess.CalledProcessError when uv cannot."""
     folder = HOME / environment
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run([interpreter_for(environment), "-m", "venv", str(folder)], check=True)  # noqa: S603 - a Python found by name
-    python, pins = str(folder / "bin" / "python"), str(REQUIREMENTS / f"{environment}.txt")
-    uv = Path(sys.executable).with_name("uv")
-    install = [str(uv), "pip", "install", "--quiet", "--python", python] if uv.exists() else [
-        python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-    ]  # fmt: skip
-    subprocess.run([*install, "--require-hashes", "--requirement", pins], check=True)  # noqa: S603 - our own words
+    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--require-hashes"]
+    pins = ["--python", str(program(environment, "python")), "--requirement", str(REQUIREMENTS / f"{environment}.txt")]
+    for command in ([interpreter_for(environment), "-m", "venv", str(folder)], [*uv, *pins]):
+        subprocess.run(command, check=True)  # noqa: S603 - a Python found by name, and our own words
     (folder / ".installed").write_text(_fingerprint(environment))
 
 
@@ -59,21 +51,12 @@ def _fingerprint(environment: str) -> str:
     return hashlib.sha256(pins).hexdigest() + "\n" + interpreter_for(environment)
 
 
-def main() -> int:
-    """Set up what is missing or outdated, and say what each took."""
-    for environment in NAMES:
-        if is_current(environment):
-            sys.stdout.write(f"{environment}: there\n")
-            continue
-        sys.stdout.write(f"{environment}: installing\n")
-        sys.stdout.flush()
-        try:
-            set_up(environment)
-        except subprocess.CalledProcessError as error:
-            sys.stderr.write(f"deploy-tools: {environment} could not be set up: {error}\n")
-            return 1
-    return 0
+def main() -> None:
+    """Set up what is missing or outdated."""
+    for environment in (name for name in NAMES if not is_current(name)):
+        print(f"{environment}: installing", flush=True)  # noqa: T201 - a command
+        set_up(environment)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

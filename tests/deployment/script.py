@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deployment.package import ROOT
-from tests.deployment.emulator import ACCOUNT, REGION
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import Database
 
 NAME = "hvac-heartbeat-updater"
 PASSWORD = "correct-horse-battery-staple"
-QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:dead"
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Run:
 
     @property
     def done(self) -> list[str]:
-        """What it says it did or would do."""
-        return [line.split(" ", 1)[1] for line in self.out.splitlines() if line.startswith(("did ", "would "))]
+        """What it says it did, or would or will do."""
+        return [line.split(" ", 1)[1] for line in self.out.splitlines() if line.startswith(("did ", "would ", "will "))]
 
 
-def deploy(environment: dict[str, str], *options: str) -> Run:
+def deploy(environment: dict[str, str], *options: str, checkout: Path = ROOT) -> Run:
     """Run deploy.sh in exactly this environment."""
     ended = subprocess.run(
-        [str(ROOT / "deploy.sh"), *options],
+        [str(checkout / "deploy.sh"), *options],
         check=False,
         env=environment,
         capture_output=True,

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from deployment import tools
-from deployment.package import build
-from deployment.target import Target
+from deployment.package import Target, build
 from tests.deployment.conftest import ARCHITECTURE
 from tests.deployment.emulator import eventually, free_port, post
 
@@ -81,7 +80,7 @@ def runtime(
     )
     package = build(Target(version.stdout.strip(), ARCHITECTURE), folder / "function.zip")
     task = folder / "task"
-    with zipfile.ZipFile(package.path) as archive:
+    with zipfile.ZipFile(package) as archive:
         archive.extractall(task)
     tool("tools", "sam")
     (emulator,) = (tools.HOME / "tools").glob(f"lib/python*/site-packages/samcli/local/rapid/{EMULATOR[ARCHITECTURE]}")

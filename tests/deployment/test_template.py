@@ -49,10 +49,9 @@ def test_a_message_is_hidden_for_six_times_the_timeout_and_comes_back_for_half_a
     assert queue["RedrivePolicy"]["maxReceiveCount"] == {"Fn::FindInMap": ["Timeout", {"Ref": "Timeout"}, "Receipts"]}
 
 
-def test_stack_and_script_have_the_missions_timeout_and_memory(written: dict[str, Any]) -> None:
+def test_it_has_the_missions_timeout_and_memory(written: dict[str, Any]) -> None:
     parameters = written["Parameters"]
     assert (parameters["Timeout"]["Default"], parameters["MemorySize"]["Default"]) == (30, 128)
-    assert variables.DEFAULTS == {"TIMEOUT": 30, "MEMORY": 128}
 
 
 def test_the_queues_never_use_more_than_is_reserved(written: dict[str, Any], resources: dict[str, Any]) -> None:
@@ -163,7 +162,7 @@ def test_every_log_group_forgets(resources: dict[str, Any]) -> None:
 def test_every_variable_of_deploy_sh_can_be_given_to_the_stack(written: dict[str, Any]) -> None:
     """But the password: --guided asks for ever for what it may not show (NoEcho), and shows everything else."""
     given = set(written["Globals"]["Function"]["Environment"]["Variables"])
-    assert given == {*variables.OURS, *variables.CREDENTIALS} - {"DB_PASSWORD"}
+    assert given == set(variables.FUNCTIONS)
 
 
 def test_no_yaml_that_cloudformation_refuses_is_used() -> None:

@@ -1,4 +1,4 @@
-"""What a fleet costs a month, by trigger: `python -m deployment.costs` prints the tables of docs/deploy.md.
+"""What a fleet costs a month, by trigger: `python -m benchmarks.costs` prints the tables of docs/costs.md.
 
 Prices are list prices in US dollars, without free tiers, discounts, cold starts, the database, NAT gateways and data
 transfer. Durations are assumed; a test holds them against the measurements behind docs/performance.md.
@@ -143,7 +143,7 @@ def function(trigger: Trigger, devices: int) -> float:
 
 def dollars(amount: float) -> str:
     """An amount as the table shows it: whole dollars, cents below ten."""
-    return f"${amount:,.0f}" if amount >= 10 else f"${amount:.2f}"  # noqa: PLR2004 - cents matter below it
+    return f"${amount:,.0f}" if amount >= 10 else f"${amount:.2f}"
 
 
 def table() -> str:

@@ -1,1 +1,0 @@
-SELECT devices, topic(2) AS topic_site, timestamp() AS received_at FROM 'hvac/+/heartbeats'
