@@ -70,7 +70,7 @@ def host_before(server: PostgresServer) -> Iterator[None]:
         _ip("-n", _NAMESPACE, "link", "set", _FAR_LINK, "up")
         # Else the kernel would notice by itself that nobody has the address any more.
         _ip("neighbor", "replace", FAR, "lladdr", _MAC, "dev", _LINK, "nud", "permanent")
-        path = server.socket_folder / f".s.PGSQL.{server.port}"
+        path = server.folder / f".s.PGSQL.{server.port}"
         inside = ["ip", "netns", "exec", _NAMESPACE]
         relay = stack.enter_context(
             subprocess.Popen(
