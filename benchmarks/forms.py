@@ -115,11 +115,11 @@ def _starter(name: str, form: tuple[str, Send], heartbeats: Sequence[Heartbeat])
 
 
 def _literals(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
-    return connection.send(statement, device_state._as_arrays(heartbeats), None)  # noqa: SLF001 - the product's own
+    return connection.send(statement, device_state._as_arrays(heartbeats))  # noqa: SLF001 - the product's own
 
 
 def _json(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
-    return connection.send(statement, [msgspec.json.encode(heartbeats)], None)
+    return connection.send(statement, [msgspec.json.encode(heartbeats)])
 
 
 def _lists(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
@@ -128,7 +128,7 @@ def _lists(connection: BoundedConnection, statement: bytes, heartbeats: Sequence
 
 
 def _plain(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:
-    return connection.send(statement, device_state._as_text(heartbeats[0]), None)  # noqa: SLF001 - the product's own
+    return connection.send(statement, device_state._as_text(heartbeats[0]))  # noqa: SLF001 - the product's own
 
 
 def _cursor(connection: BoundedConnection, statement: bytes, heartbeats: Sequence[Heartbeat]) -> object:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from hvac_heartbeat.errors import StoreUnavailable
 
@@ -42,27 +42,21 @@ class Complaints:
 
     def __init__(self) -> None:
         self.count = 0
-        self._first: list[Complaint] = []
-
-    def __iter__(self) -> Iterator[Complaint]:
-        return iter(self._first)
-
-    def __bool__(self) -> bool:
-        return self.count > 0
+        self.first: list[Complaint] = []
 
     def add(self, complaint: Complaint) -> None:
         """Count one more."""
         self.count += 1
         if self.count <= COMPLAINT_LIMIT:
-            self._first.append(complaint)
+            self.first.append(complaint)
 
     def merge(self, others: Iterable[Complaint]) -> None:
         """Add complaints that were found later, and put those that are kept in the order of the event."""
         for complaint in others:
             self.count += 1
-            self._first.append(complaint)
-        self._first.sort(key=_index)
-        del self._first[COMPLAINT_LIMIT:]
+            self.first.append(complaint)
+        self.first.sort(key=_index)
+        del self.first[COMPLAINT_LIMIT:]
 
 
 class BatchResult(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -12,15 +12,13 @@ from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.fields import CLOCK_TOLERANCE, Unusable
 from hvac_heartbeat.heartbeat import Heartbeat, HeartbeatRejected, latest, read_exactly
 from hvac_heartbeat.outcome import Complaint, Outcome, Verdict
-from hvac_heartbeat.records import TooManyHeartbeats, UnreadableRecord
-from hvac_heartbeat.records import bodies as bodies_of
+from hvac_heartbeat.records import RECORD_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from hvac_heartbeat.records import Binding, Record
 
-    Arrivals = Sequence[datetime | None]
 
 _HEARTBEATS = list[Heartbeat]
 _BLOCK = 1_000  # heartbeats
@@ -42,51 +40,71 @@ def read(records: Iterable[Record], *, refuse_too_many: bool = False) -> tuple[l
     heartbeats: list[Heartbeat] = []
     block: list[object] = []
     arrivals: list[datetime | None] = []
-
-    def read_block() -> None:
-        heartbeats.extend(_read_block(block, arrivals, None, outcome))
-        block.clear()
-        arrivals.clear()
-
     for owner, record in enumerate(records):
         outcome.record_ids.append(record.id)
-        try:
-            bodies = bodies_of(record)
-        except UnreadableRecord as error:
-            if refuse_too_many and isinstance(error, TooManyHeartbeats):
-                raise EventRefused(413, f"The event {error.complaint.reason}") from error
-            read_block()
-            _reject(error.complaint, None, outcome)
-            outcome.owners.append(owner)
-            continue
-        arrived = _arrivals(record, bodies, outcome)
+        bodies = _bodies(record, refuse_too_many=refuse_too_many)
+        arrivals += _arrivals(record, bodies, outcome)
         outcome.owners += [owner] * len(bodies)
-        if record.binding is None:
-            block += bodies
-            arrivals += arrived
-        if record.binding is not None or len(block) >= _BLOCK:
-            read_block()
-        if record.binding is not None:
-            heartbeats += _read_block(bodies, arrived, record.binding, outcome)
-    read_block()
+        block += bodies if record.binding is None else [_bind(body, record.binding, outcome) for body in bodies]
+        if len(block) >= _BLOCK:
+            heartbeats += _read_block(block, arrivals, outcome)
+            block, arrivals = [], []
+    heartbeats += _read_block(block, arrivals, outcome)
     return heartbeats, outcome
 
 
-def _read_block(bodies: list[object], arrivals: Arrivals, binding: Binding | None, outcome: Outcome) -> list[Heartbeat]:
-    if binding is None:
-        heartbeats = _read_clean(bodies, arrivals)
-        if heartbeats is not None:
-            outcome.device_ids += [heartbeat.device_id for heartbeat in heartbeats]
-            outcome.verdicts += [Verdict.UPDATED] * len(heartbeats)
-            return heartbeats
-    return [
-        heartbeat
-        for body, arrival in zip(bodies, arrivals, strict=True)
-        if (heartbeat := _read_one(body, arrival, binding, outcome)) is not None
-    ]
+def _bodies(record: Record, *, refuse_too_many: bool) -> list[object]:
+    """Return the bodies of a record's heartbeats, or one `Complaint` where there are none, or too many."""
+    if record.undecodable is not None:
+        return [Complaint("body", record.undecodable)]
+    found = record.body
+    if isinstance(found, dict) and found.get("devices") is not None:
+        found = found["devices"]
+        if not isinstance(found, list):
+            return [Complaint("devices", "is not a list")]
+    if not isinstance(found, list):
+        return [found]
+    if len(found) > RECORD_LIMIT:
+        reason = f"holds {len(found)} heartbeats, at most {RECORD_LIMIT} are taken: send smaller ones"
+        if refuse_too_many:
+            raise EventRefused(413, f"The event {reason}")
+        return [Complaint("devices", reason)]
+    return found or [Complaint("devices", "is empty")]
 
 
-def _read_clean(bodies: list[object], arrivals: Arrivals) -> list[Heartbeat] | None:
+def _bind(body: object, binding: Binding, outcome: Outcome) -> object:
+    """Return the body with the identity that its sender has, or a `Complaint` where it names another one."""
+    if not isinstance(body, dict):
+        return body
+    bound = dict(body)
+    for field in ("device_id", "site_id"):
+        known = getattr(binding, field)
+        if known is None:
+            continue
+        if not binding.outranks and bound.get(field) is not None:
+            try:
+                matches = fields.identity(bound[field]) == known
+            except Unusable as unusable:
+                return Complaint(field, str(unusable), device_id=body.get("device_id"))
+            if not matches:
+                outcome.mismatched += 1
+                reason = "is not the one that the sender is authenticated for"
+                return Complaint(field, reason, device_id=body.get("device_id"))
+        bound[field] = known
+    return bound
+
+
+def _read_block(bodies: list[object], arrivals: list[datetime | None], outcome: Outcome) -> list[Heartbeat]:
+    heartbeats = _read_clean(bodies, arrivals)
+    if heartbeats is None:
+        read_one_by_one = (_read_one(body, arrival, outcome) for body, arrival in zip(bodies, arrivals, strict=True))
+        return [heartbeat for heartbeat in read_one_by_one if heartbeat is not None]
+    outcome.device_ids += [heartbeat.device_id for heartbeat in heartbeats]
+    outcome.verdicts += [Verdict.UPDATED] * len(heartbeats)
+    return heartbeats
+
+
+def _read_clean(bodies: list[object], arrivals: list[datetime | None]) -> list[Heartbeat] | None:
     """Read the heartbeats of a record at once; None when anything in it needs the exact rules."""
     try:
         heartbeats = msgspec.convert(bodies, _HEARTBEATS)
@@ -97,17 +115,15 @@ def _read_clean(bodies: list[object], arrivals: Arrivals) -> list[Heartbeat] | N
     return heartbeats if _are_clean(heartbeats) else None
 
 
-def _read_one(body: object, arrival: datetime | None, binding: Binding | None, outcome: Outcome) -> Heartbeat | None:
+def _read_one(body: object, arrival: datetime | None, outcome: Outcome) -> Heartbeat | None:
     if not isinstance(body, dict):  # known at once: an event may hold half a million zeros
-        _reject(_NO_OBJECT, None, outcome)
+        _reject(body if isinstance(body, Complaint) else _NO_OBJECT, outcome)
         return None
+    clean = _read_clean([body], [arrival])
     try:
-        if binding is not None:
-            body = _bound(body, binding, outcome)
-        clean = _read_clean([body], [arrival])
         heartbeat, ignored = (clean[0], []) if clean else read_exactly(body, arrival)
     except HeartbeatRejected as rejection:
-        _reject(rejection.complaint, body.get("device_id") if isinstance(body, dict) else None, outcome)
+        _reject(rejection.complaint.about(-1, body.get("device_id")), outcome)
         return None
     for complaint in ignored:
         outcome.ignored.add(complaint.about(len(outcome.verdicts), heartbeat.device_id))
@@ -131,13 +147,13 @@ def _are_clean(heartbeats: list[Heartbeat]) -> bool:
     )
 
 
-def _reject(complaint: Complaint, device_id: object, outcome: Outcome) -> None:
-    outcome.rejected.add(complaint.about(len(outcome.verdicts), device_id))
+def _reject(complaint: Complaint, outcome: Outcome) -> None:
+    outcome.rejected.add(complaint.about(len(outcome.verdicts), complaint.device_id))
     outcome.device_ids.append(None)
     outcome.verdicts.append(Verdict.REJECTED)
 
 
-def _arrivals(record: Record, bodies: list[object], outcome: Outcome) -> Arrivals:
+def _arrivals(record: Record, bodies: list[object], outcome: Outcome) -> list[datetime | None]:
     """Return the earliest of the clocks that count, for each heartbeat.
 
     A rule that names the sender also puts its clock beside the whole payload, and what a gateway writes into its list
@@ -145,45 +161,25 @@ def _arrivals(record: Record, bodies: list[object], outcome: Outcome) -> Arrival
     """
     first = len(outcome.owners)
     earliest = record.received_at
-    if record.own_clock and record.body is not bodies:
+    if record.own_clock and _says_received_at(record.body):
         earliest = _earlier(earliest, record.body, first, outcome)
     ruled = record.binding is not None and record.binding.outranks
-    if (
-        not record.own_clock
-        or ruled
-        or not [body for body in bodies if isinstance(body, dict) and "received_at" in body]
-    ):
+    if not record.own_clock or ruled or bodies[0] is record.body or not [b for b in bodies if _says_received_at(b)]:
         return [earliest] * len(bodies)
     return [_earlier(earliest, body, index, outcome) for index, body in enumerate(bodies, first)]
 
 
-def _earlier(known: datetime | None, source: object, index: int, outcome: Outcome) -> datetime | None:
-    value = source.get("received_at") if isinstance(source, dict) else None
-    if value is None:
+def _says_received_at(body: object) -> bool:
+    return isinstance(body, dict) and body.get("received_at") is not None
+
+
+def _earlier(known: datetime | None, body: Any, index: int, outcome: Outcome) -> datetime | None:
+    """Return the earlier of a time and the body's `received_at`."""
+    if not _says_received_at(body):
         return known
     try:
-        found = fields.moment(value)
+        found = fields.moment(body["received_at"])
     except Unusable as unusable:
         outcome.ignored.add(Complaint("received_at", str(unusable), index))
         return known
     return found if known is None else min(known, found)
-
-
-def _bound(body: object, binding: Binding, outcome: Outcome) -> object:
-    if not isinstance(body, dict):
-        return body
-    bound = dict(body)
-    for field in ("device_id", "site_id"):
-        known = getattr(binding, field)
-        if known is None:
-            continue
-        if not binding.outranks and bound.get(field) is not None:
-            try:
-                matches = fields.identity(bound[field]) == known
-            except Unusable as unusable:
-                raise HeartbeatRejected(field, str(unusable)) from unusable
-            if not matches:
-                outcome.mismatched += 1
-                raise HeartbeatRejected(field, "is not the one that the sender is authenticated for")
-        bound[field] = known
-    return bound

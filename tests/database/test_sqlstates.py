@@ -40,7 +40,7 @@ def store(environment: dict[str, str]) -> Iterator[Database]:
 
 def refused(store: Database, statement: bytes, *parameters: bytes | None) -> StatementRefused:
     with pytest.raises(StatementRefused) as raised:
-        store.execute(statement, parameters, None, time.monotonic() + 10)
+        store.execute(statement, parameters, time.monotonic() + 10)
     return raised.value
 
 
@@ -77,7 +77,7 @@ def test_a_row_that_a_policy_refuses(
     store = Database(Settings.from_environment(environment | {"DB_USER": "policed", "DB_PASSWORD": "policed"}))
     try:
         assert refused(store, INSERT, b"a", b"other").sqlstate == "42501"
-        store.execute(INSERT, [b"a", b"site"], None, time.monotonic() + 10)
+        store.execute(INSERT, [b"a", b"site"], time.monotonic() + 10)
     finally:
         store.close()
         connection.execute("DROP OWNED BY policed; DROP ROLE policed")

@@ -28,7 +28,7 @@ def test_of_all_complaints_the_first_of_the_event_are_kept_whenever_they_were_fo
     collected = complaints(Complaint("a", "b", n) for n in range(1_500, 4_000))
     collected.merge([Complaint("c", "d", n) for n in range(500)])
     assert collected.count == 3_000
-    assert [found.index for found in collected] == [*range(500), *range(1_500, 2_000)]
+    assert [found.index for found in collected.first] == [*range(500), *range(1_500, 2_000)]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.UPDATED, Verdict.OUTDATED])

@@ -52,7 +52,7 @@ nearly_clean = st.fixed_dictionaries(
 def read_record(batch: list[Any]) -> tuple[list[Heartbeat], list[Complaint], list[Complaint]]:
     """Read a record as the function does; the heartbeats, the rejected and the ignored."""
     heartbeats, outcome = read([Record("r", batch, ARRIVAL)])
-    return heartbeats, list(outcome.rejected), list(outcome.ignored)
+    return heartbeats, outcome.rejected.first, outcome.ignored.first
 
 
 def read_each(batch: list[Any]) -> tuple[list[Heartbeat], list[Complaint], list[Complaint]]:

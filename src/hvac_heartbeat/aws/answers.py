@@ -40,7 +40,7 @@ def accepted(outcome: Outcome, *, status: int | None = None) -> dict[str, Any]:
     body = _body(outcome)
     if status is None:
         status = 200
-        if outcome.rejected:
+        if outcome.rejected.count:
             # Not asked of the body, which has no room for a device where the complaints are long.
             status = 207 if {Verdict.UPDATED, Verdict.OUTDATED} & {*outcome.verdicts} else 400
     if status >= 400:  # noqa: PLR2004 - an HTTP status is best read as a number
@@ -84,7 +84,10 @@ def answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
 def _body(outcome: Outcome) -> dict[str, Any]:
     updated = outcome.devices(Verdict.UPDATED)
     outdated = outcome.devices(Verdict.OUTDATED)
-    complaints = _complaints("rejected", outcome.rejected) | _complaints("ignored_fields", outcome.ignored)
+    complaints: dict[str, Any] = {}
+    for key, found in (("rejected", outcome.rejected), ("ignored_fields", outcome.ignored)):
+        if found.count:
+            complaints |= _complaints(key, found)
     room = ANSWER_LIMIT - (_size(complaints) if complaints else 0)
     body: dict[str, Any] = {
         "message": f"Heartbeat updated for {len(updated)} device(s)",
@@ -113,11 +116,9 @@ def _size(value: object) -> int:
 
 
 def _complaints(key: str, complaints: Complaints) -> dict[str, Any]:
-    if not complaints:
-        return {}
     entries = [
         {"index": found.index, "device_id": echo(found.device_id), "field": found.field, "reason": found.reason}
-        for found in complaints
+        for found in complaints.first
     ]
     counted = {f"{key}_count": complaints.count} if complaints.count > COMPLAINT_LIMIT else {}
     return {key: entries} | counted

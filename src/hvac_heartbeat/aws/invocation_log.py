@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat import telemetry
@@ -46,7 +45,8 @@ class InvocationLog:
     def write(self, trigger: Trigger, context: object, *, database_ms: float, cold_start: bool) -> None:
         """Write the lines."""
         outcome = trigger.outcome
-        _log_rejections(outcome)
+        if outcome.rejected.count:
+            _log_rejections(outcome)
         if outcome.failure is not None:
             self.note_failure(outcome.failure)
         telemetry.metrics(
@@ -62,7 +62,7 @@ class InvocationLog:
 
 
 def _log_rejections(outcome: Outcome) -> None:
-    for complaint in islice(outcome.rejected, telemetry.REJECTION_LINES):
+    for complaint in outcome.rejected.first[: telemetry.REJECTION_LINES]:
         telemetry.log(
             "WARNING",
             "heartbeat rejected",

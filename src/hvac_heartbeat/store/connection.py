@@ -63,16 +63,16 @@ class BoundedConnection(psycopg.Connection["Row"]):
     deadline: float = math.inf
     where: str = ""
 
-    def send(self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None) -> PGresult:
+    def send(self, statement: bytes, parameters: Sequence[bytes | None]) -> PGresult:
         """Send one statement with parameters in PostgreSQL's own form, and return its answer as it came.
 
         Past the driver's cursor, which asks for the type of every value on the way there and back: for one heartbeat
-        that is a third of the client's work (docs/performance.md). `formats` are libpq's, None for all text.
+        that is a third of the client's work (docs/performance.md).
 
         Raises:
             psycopg.Error: as a cursor raises it.
         """
-        self.pgconn.send_query_params(statement, parameters, param_formats=formats)
+        self.pgconn.send_query_params(statement, parameters)
         result: PGresult = self.wait(generators.execute(self.pgconn))[-1]
         if result.status not in _DONE:
             raise error_from_result(result)

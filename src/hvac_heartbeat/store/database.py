@@ -48,20 +48,18 @@ class Database:
         except StatementRefused as refused:
             raise failure(refused.sqlstate, where=refused.where, cause=refused.cause) from refused
 
-    def execute(
-        self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None, deadline: float
-    ) -> PGresult:
+    def execute(self, statement: bytes, parameters: Sequence[bytes | None], deadline: float) -> PGresult:
         """Run one statement in a transaction of its own and return its answer as it came.
 
         A broken connection is replaced and the statement sent once more, and what may pass is tried again while there
-        is time, so it must be a statement that can be repeated. `parameters` are in PostgreSQL's own form, which
-        `formats` names (None: all text). `deadline` is in seconds of `time.monotonic`.
+        is time, so it must be a statement that can be repeated. `parameters` are in PostgreSQL's text form, `deadline`
+        is in seconds of `time.monotonic`.
 
         Raises:
             StatementRefused: for what can be the fault of one of the rows.
             StoreUnavailable: anything else.
         """
-        return self._run(lambda connection: connection.send(statement, parameters, formats), deadline)
+        return self._run(lambda connection: connection.send(statement, parameters), deadline)
 
     def close(self) -> None:
         """Close the connection, if there is one; the next statement opens another."""

@@ -68,10 +68,10 @@ class DeviceState:
 
     def _write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
         if len(heartbeats) == 1 and self._upsert_one is not None:
-            answer = self._database.execute(self._upsert_one, _as_text(heartbeats[0]), None, deadline)
+            answer = self._database.execute(self._upsert_one, _as_text(heartbeats[0]), deadline)
             is_outdated = not answer.command_tuples
             return BatchResult(frozenset([heartbeats[0].device_id])) if is_outdated else BatchResult()
-        answer = self._database.execute(self._upsert, _as_arrays(heartbeats), None, deadline)
+        answer = self._database.execute(self._upsert, _as_arrays(heartbeats), deadline)
         if answer.command_tuples == len(heartbeats) and self._upsert_one is not None:
             return BatchResult()  # the rows need not be looked at
         rows = texts(answer)

@@ -43,11 +43,9 @@ class CountingDatabase(Database):
 
     statements = 0
 
-    def execute(
-        self, statement: bytes, parameters: Sequence[bytes | None], formats: Sequence[int] | None, deadline: float
-    ) -> PGresult:
+    def execute(self, statement: bytes, parameters: Sequence[bytes | None], deadline: float) -> PGresult:
         self.statements += 1
-        return super().execute(statement, parameters, formats, deadline)
+        return super().execute(statement, parameters, deadline)
 
 
 class Fleet:

@@ -72,15 +72,10 @@ class Trigger(ABC):
         """Phrase the outcome.
 
         Raises:
-            StoreUnavailable: when the trigger's source should send the event again.
+            StoreUnavailable: when the trigger's source should send the event again; to an asynchronous caller a quiet
+                500 would be a success.
         """
 
     def refuse(self, refusal: EventRefused) -> object:
         """Phrase the refusal of the whole event."""
         return answers.refused(refusal)
-
-
-def raise_if_failed(outcome: Outcome) -> None:
-    """Raise what the store raised, so that an asynchronous caller retries (a quiet 500 would be a success to it)."""
-    if outcome.failure is not None:
-        raise outcome.failure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hvac_heartbeat.aws import answers
 from hvac_heartbeat.aws.envelopes import iot_binding
-from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
+from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.records import Record
 
@@ -38,7 +38,8 @@ class Direct(Trigger):
 
     def answer(self, outcome: Outcome) -> object:
         """Return `{"statusCode", "body"}`."""
-        raise_if_failed(outcome)
+        if outcome.failure is not None:
+            raise outcome.failure
         return answers.accepted(outcome)
 
 

@@ -12,7 +12,7 @@ from hvac_heartbeat.aws.envelopes import (
     is_from,
     unwrap_records,
 )
-from hvac_heartbeat.aws.triggers.base import Trigger, raise_if_failed
+from hvac_heartbeat.aws.triggers.base import Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +31,8 @@ class Stream(Trigger):
         Raises:
             StoreUnavailable: when anything failed; the batch is sent again, and a replay is harmless.
         """
-        raise_if_failed(outcome)
+        if outcome.failure is not None:
+            raise outcome.failure
         return {"batchItemFailures": []}
 
 
