@@ -21,8 +21,8 @@ from hvac_heartbeat.local import programs
 from hvac_heartbeat.local.postgres import PostgresServer
 from tests.conftest import MISSION_SCHEMA
 from tests.database.debian import bindir_with_tls
-from tests.database.invocation import check, deliver
-from tests.database.servers import reload
+from tests.database.invocation import check, deliver, wait_until
+from tests.database.servers import backends, locked, reload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,6 +144,14 @@ def test_a_verified_server_is_written_to_and_the_line_is_encrypted(admin: psycop
         "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'hvac-heartbeat'"
     ).fetchone()
     assert row == (True,)
+
+
+def test_a_batch_that_ran_out_of_time_is_taken_back_over_tls_too(
+    admin: psycopg.Connection, encrypted: PostgresServer
+) -> None:
+    with locked(encrypted):
+        assert deliver("a", seconds=3).failure is not None
+        wait_until(lambda: not backends(admin))
 
 
 def refused(admin: psycopg.Connection) -> str:

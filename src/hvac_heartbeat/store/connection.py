@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TURN_S: Final = 5.0  # for one name, and for one address of the server, TLS and login included
-_CANCEL_TIMEOUT_S: Final = 0.2  # within what is kept back of the invocation's time for the answer
+_CANCEL_TIMEOUT_S: Final = 0.4  # within what is kept back for the answer, TLS included
 
 _DONE: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
 
