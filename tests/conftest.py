@@ -23,7 +23,7 @@ __all__ = ["TestServer", "pytest_report_header", "pytest_unconfigure", "server"]
 
 pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures"]
 
-# The mission's table and view, word for word: what a database has that is not ours.
+# The table and the view, word for word as users have them: what a database has that is not ours.
 MISSION_SCHEMA = """
 CREATE TABLE device_state (
     device_id TEXT PRIMARY KEY,
@@ -113,7 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def template(server: TestServer) -> Iterator[str]:
-    """A database with the mission's table and view, made once and copied for each test."""
+    """A database with the table and the view, made once and copied for each test."""
     name = f"hvac_template_{uuid4().hex[:12]}"
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -154,7 +154,7 @@ def empty_database(server: TestServer) -> Iterator[Database]:
 
 @pytest.fixture
 def database(server: TestServer, template: str) -> Iterator[Database]:
-    """A new database with the mission's table and view, both empty."""
+    """A new database with the table and the view, both empty."""
     yield from _new_database(server, template)
 
 
