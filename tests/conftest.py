@@ -23,7 +23,7 @@ __all__ = ["TestServer", "pytest_report_header", "pytest_unconfigure", "server"]
 
 pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures"]
 
-# The mission's table and view, word for word: what a database has that is not ours.
+# The table and the view, word for word as users have them: what a database has that is not ours.
 MISSION_SCHEMA = """
 CREATE TABLE device_state (
     device_id TEXT PRIMARY KEY,
@@ -51,17 +51,22 @@ _SLOW = (
     "/tests/benchmarks/",
     "/tests/deployment/",
     "/tests/small_lambda/",
-    "/tests/database/refusals/test_out_of_time.py",
+    "/tests/database/refusals/",
+    "/tests/database/test_checkup",
     "/tests/database/test_concurrency.py",
     "/tests/database/test_credentials.py",
     "/tests/database/test_failures.py",
+    "/tests/database/test_fixes.py",
     "/tests/database/test_laws.py",
     "/tests/database/test_local_postgres.py",
     "/tests/database/test_pgbouncer.py",
     "/tests/database/test_retries.py",
+    "/tests/database/test_schema.py",
     "/tests/database/test_silent_servers.py",
     "/tests/database/test_table_locks.py",
     "/tests/database/test_tls.py",
+    "/tests/end_to_end/test_consent.py",
+    "/tests/end_to_end/test_readme.py",
     "/tests/triggers/test_database_away.py",
 )
 _DATABASE_FIXTURES = {"server", "empty_database", "database", "connection", "environment"}
@@ -108,7 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def template(server: TestServer) -> Iterator[str]:
-    """A database with the mission's table and view, made once and copied for each test."""
+    """A database with the table and the view, made once and copied for each test."""
     name = f"hvac_template_{uuid4().hex[:12]}"
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -149,7 +154,7 @@ def empty_database(server: TestServer) -> Iterator[Database]:
 
 @pytest.fixture
 def database(server: TestServer, template: str) -> Iterator[Database]:
-    """A new database with the mission's table and view, both empty."""
+    """A new database with the table and the view, both empty."""
     yield from _new_database(server, template)
 
 
