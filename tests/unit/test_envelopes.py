@@ -49,7 +49,7 @@ def test_10_000_heartbeats_with_every_field_and_as_many_fields_again_are_decoded
         '{"a":' * 80_000 + "1" + "}" * 80_000,
         '{"device_id":"d","site_id":"s","other":[' + "[]," * 100_000 + "[]]}",
         '{"a":0,' + ",".join(f'"k{number}":0' for number in range(RECORD_LIMIT)) + "}",
-        "[" * 80_000,
+        "[" * 160_000,
     ],
     ids=["numbers", "objects", "nesting", "objects in objects", "an ignored field", "keys", "no JSON"],
 )
