@@ -113,7 +113,7 @@ def _size(value: object) -> int:
 
 
 def _complaints(key: str, complaints: Complaints) -> dict[str, Any]:
-    if not complaints:
+    if not complaints.count:
         return {}
     entries = [
         {"index": found.index, "device_id": echo(found.device_id), "field": found.field, "reason": found.reason}

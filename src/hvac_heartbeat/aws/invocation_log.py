@@ -46,7 +46,8 @@ class InvocationLog:
     def write(self, trigger: Trigger, context: object, *, database_ms: float, cold_start: bool) -> None:
         """Write the lines."""
         outcome = trigger.outcome
-        _log_rejections(outcome)
+        if outcome.rejected.count:
+            _log_rejections(outcome)
         if outcome.failure is not None:
             self.note_failure(outcome.failure)
         telemetry.metrics(
