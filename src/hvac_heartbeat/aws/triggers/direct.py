@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.settings import Settings
 
-_SIGNS = ("device_id", "site_id", "devices", "topic_device")
+_SIGNS = frozenset({"device_id", "site_id", "devices", "topic_device"})
 
 
 class Direct(Trigger):
@@ -29,7 +29,7 @@ class Direct(Trigger):
     def recognises(event: Any) -> bool:
         """Take any object with a sign of a heartbeat, and any list that is not empty."""
         if isinstance(event, dict):
-            return any(sign in event for sign in _SIGNS)
+            return not _SIGNS.isdisjoint(event)
         return isinstance(event, list) and bool(event)
 
     def records(self, settings: Settings) -> Iterable[Record]:  # noqa: ARG002 - no setting concerns a direct call
