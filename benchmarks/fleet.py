@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 STATUSES = ("ready",) * 18 + ("degraded", "error")
 
-# The mission's table and view, word for word.
-MISSION = """
+# The table and view, word for word.
+TABLE_AND_VIEW = """
 CREATE TABLE device_state (
     device_id TEXT PRIMARY KEY,
     site_id TEXT NOT NULL,
@@ -61,7 +61,7 @@ def heartbeats(numbers: Iterable[int], seed: int = 1) -> list[Body]:
 
 
 def event(bodies: Sequence[Body]) -> Body:
-    """Return the direct event that holds them: the mission's two forms."""
+    """Return the direct event that holds them: the two forms."""
     return bodies[0] if len(bodies) == 1 else {"devices": list(bodies)}
 
 

@@ -36,7 +36,7 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
     rounds = 3 if quick else ROUNDS
     clean = fleet.heartbeats(range(SIZE))
     strangers = clean[STRANGERS:] + fleet.heartbeats(range(900_000, 900_000 + STRANGERS))
-    with server.database(schema=fleet.MISSION + PARENTS) as database:
+    with server.database(schema=fleet.TABLE_AND_VIEW + PARENTS) as database:
         keyed = _run(
             database, rounds, lambda share: progress("strangers", share / 2), _events(clean, strangers, "ten refused")
         )

@@ -48,8 +48,8 @@ class Server:
     postmaster: int | None = None  # its process id, where it runs on this machine and we may look at it
 
     @contextlib.contextmanager
-    def database(self, *, synchronous_commit: bool = True, schema: str = fleet.MISSION) -> Iterator[Database]:
-        """Make a database with the mission's table, lead DB_* to it, and drop it in the end."""
+    def database(self, *, synchronous_commit: bool = True, schema: str = fleet.TABLE_AND_VIEW) -> Iterator[Database]:
+        """Make a database with the table, lead DB_* to it, and drop it in the end."""
         name = f"hvac_bench_{uuid4().hex[:12]}"
         with psycopg.connect(self.conninfo, autocommit=True) as admin:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -37,7 +37,7 @@ CREATE INDEX ON device_state (last_seen_ts DESC)
 
 @dataclass(frozen=True)
 class Variant:
-    """A table: what is done to the mission's, and whether it is rewritten afterwards."""
+    """A table: what is done to the table, and whether it is rewritten afterwards."""
 
     name: str
     statement: str = ""
@@ -46,7 +46,7 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("the mission's table"),
+    Variant("the table"),
     Variant("tuned, rewritten", TUNED),
     Variant("tuned, not rewritten", TUNED, rewritten=False),
     Variant("tuned, batches of whole sites", TUNED, by_site=True),

@@ -24,7 +24,7 @@ __all__ = ["TestServer", "pytest_report_header", "pytest_unconfigure", "server"]
 pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures"]
 
 # The table and the view, word for word as users have them: what a database has that is not ours.
-MISSION_SCHEMA = """
+TABLE_AND_VIEW = """
 CREATE TABLE device_state (
     device_id TEXT PRIMARY KEY,
     site_id TEXT NOT NULL,
@@ -120,7 +120,7 @@ def template(server: TestServer) -> Iterator[str]:
         with psycopg.connect(server.url(name), autocommit=True) as inside:
             if timescale(inside):
                 inside.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
-            inside.execute(MISSION_SCHEMA)
+            inside.execute(TABLE_AND_VIEW)
         yield name
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

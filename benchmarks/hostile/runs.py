@@ -141,7 +141,7 @@ def _prepare(server: PostgresServer) -> None:
         admin.execute("CREATE DATABASE keyed")
     for name in ("plain", "keyed"):
         with psycopg.connect(server.url(name), autocommit=True) as admin:
-            admin.execute(fleet.MISSION.encode())
+            admin.execute(fleet.TABLE_AND_VIEW.encode())
             if name == "keyed":
                 admin.execute(KEYED)
                 admin.cursor().executemany("INSERT INTO devices VALUES (%s)", [[known(n)] for n in range(FLEET)])

@@ -17,8 +17,8 @@ from hvac_heartbeat.local.postgres import PostgresServer
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store import database as store_database
 from hvac_heartbeat.store.connection import connect
-from tests.conftest import MISSION_SCHEMA
-from tests.database.invocation import deliver, settle
+from tests.conftest import TABLE_AND_VIEW
+from tests.database.invocation import deliver, join_threads
 from tests.database.refusals.foreign_key_schema import FOREIGN_KEYS, Fleet
 from tests.database.servers import LIMITS
 
@@ -34,7 +34,7 @@ def fragile() -> Iterator[PostgresServer]:
     bindir = os.environ.get("TEST_POSTGRES_BINDIR")
     with PostgresServer(Path(bindir) if bindir else None, settings=LIMITS, tcp=True) as server:
         with psycopg.connect(server.url(), autocommit=True) as admin:
-            admin.execute(MISSION_SCHEMA)
+            admin.execute(TABLE_AND_VIEW)
             admin.execute("CREATE ROLE writer LOGIN; GRANT SELECT, INSERT, UPDATE ON device_state TO writer")
         yield server
 
@@ -56,7 +56,7 @@ def admin(fragile: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         admin.execute("TRUNCATE device_state")
         assert deliver("warm").acknowledged == {"warm"}
         yield admin
-        settle()
+        join_threads()
     handler.reset()
 
 

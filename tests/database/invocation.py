@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import psycopg
 
 T = TypeVar("T")
-_MEANWHILE = "meanwhile"
+_IN_THREAD = "in thread"
 
 
 class Context:
@@ -44,27 +44,27 @@ def deliver(*devices: str, seconds: float = 20.0) -> Delivery:
     """Send one heartbeat of each device in one direct invocation."""
     event = {"devices": [{"device_id": device, "site_id": "site"} for device in devices]}
     started = time.monotonic()
-    told = Delivery()
+    result = Delivery()
     try:
         answer: Any = lambda_handler(event, Context(seconds))
         assert answer["statusCode"] in {200, 207}, answer
         body = json.loads(answer["body"])
-        told.acknowledged = {*body["updated_devices"], *body.get("outdated_devices", [])}
+        result.acknowledged = {*body["updated_devices"], *body.get("outdated_devices", [])}
     except StoreUnavailable as failure:
-        told.failure = failure
-    told.seconds = time.monotonic() - started
-    assert told.seconds < seconds, "Lambda would have ended the invocation"
-    return told
+        result.failure = failure
+    result.seconds = time.monotonic() - started
+    assert result.seconds < seconds, "Lambda would have ended the invocation"
+    return result
 
 
-def check(told: Delivery, connection: psycopg.Connection, *devices: str) -> None:
+def check(result: Delivery, connection: psycopg.Connection, *devices: str) -> None:
     """Hold what the caller was told against the table: acknowledged is written, and all else was reported failed."""
     found = {device for (device,) in connection.execute("SELECT device_id FROM device_state").fetchall()}
-    assert told.acknowledged <= found
-    assert told.acknowledged == set(devices) or told.failure is not None
+    assert result.acknowledged <= found
+    assert result.acknowledged == set(devices) or result.failure is not None
 
 
-def meanwhile(work: Callable[[], T]) -> Future[T]:
+def in_thread(work: Callable[[], T]) -> Future[T]:
     """Do something in a thread of its own, such as an invocation."""
     future: Future[T] = Future()
 
@@ -74,14 +74,14 @@ def meanwhile(work: Callable[[], T]) -> Future[T]:
         except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
             future.set_exception(error)
 
-    threading.Thread(target=run, name=_MEANWHILE, daemon=True).start()
+    threading.Thread(target=run, name=_IN_THREAD, daemon=True).start()
     return future
 
 
-def settle() -> None:
+def join_threads() -> None:
     """Wait for what a test that has failed left running, so that the next one is not disturbed by it."""
     for thread in threading.enumerate():
-        if thread.name == _MEANWHILE:
+        if thread.name == _IN_THREAD:
             thread.join(30)
 
 

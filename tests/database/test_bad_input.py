@@ -25,7 +25,7 @@ def deep(levels: int) -> object:
     return nested
 
 
-def told(answer: dict[str, Any], key: str) -> list[tuple[int, str, str]]:
+def result(answer: dict[str, Any], key: str) -> list[tuple[int, str, str]]:
     return [(found["index"], found["field"], found["reason"]) for found in json.loads(answer["body"]).get(key, [])]
 
 
@@ -37,7 +37,7 @@ def test_an_envelope_s_clock_may_say_anything(handler: Handler, connection: psyc
     answer = handler([body | {"received_at": clock} for body in bodies])
     assert answer["statusCode"] == 200
     late = "is more than 5 minutes after the heartbeat's arrival"
-    assert told(answer, "ignored_fields")[-1] == (1, "last_upload_ts", late)
+    assert result(answer, "ignored_fields")[-1] == (1, "last_upload_ts", late)
     seen = connection.execute("SELECT max(last_seen_ts) <= now(), count(*) FROM device_state").fetchone()
     assert seen == (True, 2)
 
@@ -69,7 +69,7 @@ def test_one_impossible_heartbeat_is_rejected_and_its_neighbours_are_written(
 ) -> None:
     answer = handler({"devices": [bad, GOOD]})
     assert answer["statusCode"] == 207
-    assert told(answer, "rejected") == [(0, field, reason)]
+    assert result(answer, "rejected") == [(0, field, reason)]
     assert connection.execute("SELECT device_id FROM device_state").fetchall() == [("good",)]
 
 
@@ -103,7 +103,7 @@ def test_one_unusable_metric_is_ignored_and_the_device_is_seen(
 ) -> None:
     answer = handler({"devices": [GOOD, {"device_id": "odd", "site_id": "s", field: value}]})
     assert answer["statusCode"] == 200
-    assert told(answer, "ignored_fields") == [(1, field, reason)]
+    assert result(answer, "ignored_fields") == [(1, field, reason)]
     assert connection.execute("SELECT device_id FROM device_state ORDER BY 1").fetchall() == [("good",), ("odd",)]
 
 
@@ -120,7 +120,7 @@ def test_devices_that_are_no_list_of_heartbeats_are_refused(
     handler: Handler, event: object, field: str, reason: str
 ) -> None:
     answer = handler(event)
-    assert (answer["statusCode"], told(answer, "rejected")) == (400, [(0, field, reason)])
+    assert (answer["statusCode"], result(answer, "rejected")) == (400, [(0, field, reason)])
 
 
 @pytest.mark.parametrize("event", [{}, [], None, 5, "text", True, {"Records": []}, {"detail": {}}])

@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.local.postgres import PostgresServer
-from tests.conftest import MISSION_SCHEMA
+from tests.conftest import TABLE_AND_VIEW
 from tests.database.extension import Extension
 from tests.database.invocation import check, deliver
 from tests.database.servers import reload
@@ -36,7 +36,7 @@ def guarded() -> Iterator[PostgresServer]:
     bindir = os.environ.get("TEST_POSTGRES_BINDIR")
     with PostgresServer(Path(bindir) if bindir else None, tcp=True) as server:
         with psycopg.connect(server.url(), autocommit=True) as admin:
-            admin.execute(MISSION_SCHEMA)
+            admin.execute(TABLE_AND_VIEW)
             admin.execute("CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN")
             admin.execute(WRITER)
         (server.data / "pg_hba.conf").write_text(PASSWORDS_ASKED)
@@ -84,9 +84,9 @@ def disconnect(admin: psycopg.Connection) -> None:
 
 
 def test_a_secret_alone_leads_to_the_database(secret: str, admin: psycopg.Connection) -> None:
-    told = deliver("a")
-    assert told.acknowledged == {"a"}
-    check(told, admin, "a")
+    result = deliver("a")
+    assert result.acknowledged == {"a"}
+    check(result, admin, "a")
 
 
 def test_a_rotated_password_is_read_again_under_a_warm_container(
@@ -97,9 +97,9 @@ def test_a_rotated_password_is_read_again_under_a_warm_container(
     secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, password="second"))
     assert deliver("b").acknowledged == {"b"}, "a connection that is open stays open"
     disconnect(admin)
-    told = deliver("c")
-    assert told.acknowledged == {"c"}
-    check(told, admin, "c")
+    result = deliver("c")
+    assert result.acknowledged == {"c"}
+    check(result, admin, "c")
 
 
 def test_a_rotation_that_alternates_users_changes_the_user_too(
@@ -114,9 +114,9 @@ def test_a_rotation_that_alternates_users_changes_the_user_too(
     admin.execute("ALTER ROLE alice PASSWORD 'gone'")
     secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, username="bob"))
     disconnect(admin)
-    told = deliver("b")
-    assert told.acknowledged == {"b"}
-    check(told, admin, "b")
+    result = deliver("b")
+    assert result.acknowledged == {"b"}
+    check(result, admin, "b")
 
 
 def test_a_password_that_is_wrong_is_reported_at_once(
@@ -125,21 +125,21 @@ def test_a_password_that_is_wrong_is_reported_at_once(
     variables = {"DB_HOST": "127.0.0.1", "DB_PORT": str(guarded.port), "DB_NAME": "postgres", "DB_USER": "alice"}
     for name, value in (variables | {"DB_PASSWORD": "wrong"}).items():
         monkeypatch.setenv(name, value)
-    told = deliver("a")
-    assert told.failure is not None
-    assert told.failure.sqlstate == "28P01"
-    assert told.seconds < 5
-    check(told, admin, "a")
+    result = deliver("a")
+    assert result.failure is not None
+    assert result.failure.sqlstate == "28P01"
+    assert result.seconds < 5
+    check(result, admin, "a")
 
 
 def test_a_secret_that_stays_wrong_is_reported_at_once(
     secret: str, secrets: SecretsManagerClient, guarded: PostgresServer, admin: psycopg.Connection
 ) -> None:
     secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, password="wrong"))
-    told = deliver("a")
-    assert told.failure is not None
-    assert told.failure.sqlstate == "28P01"
-    assert told.seconds < 5
+    result = deliver("a")
+    assert result.failure is not None
+    assert result.failure.sqlstate == "28P01"
+    assert result.seconds < 5
 
 
 @pytest.mark.parametrize(
@@ -164,19 +164,19 @@ def test_a_secret_that_cannot_be_used_says_so_without_being_shown(
 ) -> None:
     given: dict[str, Any] = {"SecretString": text} if text else {"SecretBinary": b"binary"}
     monkeypatch.setenv("DB_SECRET_ARN", secrets.create_secret(Name="odd", **given)["ARN"])
-    told = deliver("a")
-    assert said in str(told.failure)
-    assert "hunter2" not in str(told.failure)
-    check(told, admin, "a")
+    result = deliver("a")
+    assert said in str(result.failure)
+    assert "hunter2" not in str(result.failure)
+    check(result, admin, "a")
 
 
 def test_a_secret_that_is_missing_says_so(
     secrets: SecretsManagerClient, monkeypatch: pytest.MonkeyPatch, admin: psycopg.Connection
 ) -> None:
     monkeypatch.setenv("DB_SECRET_ARN", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:missing-AbCdEf")
-    told = deliver("a")
-    assert "ResourceNotFoundException" in str(told.failure)
-    assert "DB_SECRET_ARN" in str(told.failure)
+    result = deliver("a")
+    assert "ResourceNotFoundException" in str(result.failure)
+    assert "DB_SECRET_ARN" in str(result.failure)
 
 
 def test_the_extension_is_asked_first_and_passed_by_when_what_it_remembers_is_refused(
@@ -198,9 +198,9 @@ def test_the_extension_is_asked_first_and_passed_by_when_what_it_remembers_is_re
         admin.execute("ALTER ROLE alice PASSWORD 'second'")
         secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, password="second"))
         disconnect(admin)
-        told = deliver("b")
-    assert told.acknowledged == {"b"}
-    check(told, admin, "b")
+        result = deliver("b")
+    assert result.acknowledged == {"b"}
+    check(result, admin, "b")
 
 
 @pytest.mark.parametrize("token", ["expired", None])

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from hvac_heartbeat.aws.handler import lambda_handler, reset
-from tests.conftest import MISSION_SCHEMA, Database
+from tests.conftest import TABLE_AND_VIEW, Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def encoded(
             monkeypatch.setenv(variable, value)
         reset()
         with psycopg.connect(server.url(name), autocommit=True, client_encoding="UTF8") as connection:
-            connection.execute(MISSION_SCHEMA)
+            connection.execute(TABLE_AND_VIEW)
             yield connection
         reset()
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

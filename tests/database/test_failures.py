@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from hvac_heartbeat.aws import handler
-from tests.database.invocation import check, deliver, meanwhile, wait_until
+from tests.database.invocation import check, deliver, in_thread, wait_until
 from tests.database.servers import await_lock, backends, disconnect, locked
 
 if TYPE_CHECKING:
@@ -34,22 +34,22 @@ CREATE TRIGGER crash BEFORE INSERT ON device_state FOR EACH ROW EXECUTE FUNCTION
 
 def test_a_connection_terminated_between_invocations_is_replaced(admin: psycopg.Connection) -> None:
     disconnect(admin)
-    told = deliver("a", "b")
-    assert told.acknowledged == {"a", "b"}
-    check(told, admin, "a", "b")
+    result = deliver("a", "b")
+    assert result.acknowledged == {"a", "b"}
+    check(result, admin, "a", "b")
 
 
 def test_a_connection_terminated_during_an_invocation_is_replaced_and_the_batch_sent_again(
     admin: psycopg.Connection, fragile: PostgresServer, logins: Mock
 ) -> None:
     with locked(fragile):
-        delivery = meanwhile(lambda: deliver("a", "b"))
+        delivery = in_thread(lambda: deliver("a", "b"))
         await_lock(admin)
         disconnect(admin)
-    told = delivery.result(20)
+    result = delivery.result(20)
     assert logins.call_count == 1
-    assert told.acknowledged == {"a", "b"}
-    check(told, admin, "a", "b")
+    assert result.acknowledged == {"a", "b"}
+    check(result, admin, "a", "b")
 
 
 def test_a_backend_killed_in_the_middle_of_a_batch_is_survived(
@@ -57,12 +57,12 @@ def test_a_backend_killed_in_the_middle_of_a_batch_is_survived(
 ) -> None:
     """SIGKILL makes PostgreSQL end every connection and recover; the batch is sent again when it takes connections."""
     with locked(fragile):
-        delivery = meanwhile(lambda: deliver("a", "b"))
+        delivery = in_thread(lambda: deliver("a", "b"))
         os.kill(await_lock(admin), signal.SIGKILL)
-    told = delivery.result(20)
+    result = delivery.result(20)
     with psycopg.connect(fragile.url()) as after:
-        check(told, after, "a", "b")
-        assert told.acknowledged == {"a", "b"}
+        check(result, after, "a", "b")
+        assert result.acknowledged == {"a", "b"}
 
 
 def test_a_batch_that_takes_the_server_down_is_sent_twice_at_most(
@@ -71,30 +71,30 @@ def test_a_batch_that_takes_the_server_down_is_sent_twice_at_most(
     """Sent for as long as there is time, it would keep the database from everybody else."""
     admin.execute(DEADLY)
     try:
-        told = deliver("a", "b", seconds=10)
+        result = deliver("a", "b", seconds=10)
     finally:
         fragile.kill()  # it may be recovering
         fragile.start()
         with psycopg.connect(fragile.url()) as after:
             after.execute("DROP FUNCTION crash CASCADE")
-    assert told.failure is not None
+    assert result.failure is not None
     assert len((fragile.data / "crashes").read_text().splitlines()) <= 2
     with psycopg.connect(fragile.url()) as after:
-        check(told, after, "a", "b")
+        check(result, after, "a", "b")
 
 
 def test_a_server_killed_in_the_middle_of_a_batch_and_started_again(
     admin: psycopg.Connection, fragile: PostgresServer
 ) -> None:
     with locked(fragile):
-        delivery = meanwhile(lambda: deliver("a", "b"))
+        delivery = in_thread(lambda: deliver("a", "b"))
         await_lock(admin)
         fragile.kill()
     fragile.start()
-    told = delivery.result(20)
+    result = delivery.result(20)
     with psycopg.connect(fragile.url()) as after:
-        check(told, after, "a", "b")
-        assert told.acknowledged == {"a", "b"}
+        check(result, after, "a", "b")
+        assert result.acknowledged == {"a", "b"}
 
 
 def test_a_server_that_stays_away_is_reported_within_the_time(
@@ -102,22 +102,22 @@ def test_a_server_that_stays_away_is_reported_within_the_time(
 ) -> None:
     fragile.stop()
     try:
-        told = deliver("a", "b", seconds=2.0)
+        result = deliver("a", "b", seconds=2.0)
     finally:
         fragile.start()
-    assert told.failure is not None
+    assert result.failure is not None
     with psycopg.connect(fragile.url()) as after:
-        check(told, after, "a", "b")
+        check(result, after, "a", "b")
 
 
 def test_a_batch_that_stands_still_is_reported_in_time_and_taken_back(
     admin: psycopg.Connection, fragile: PostgresServer
 ) -> None:
     with locked(fragile):
-        told = deliver("a", seconds=1.5)
-        assert told.failure is not None
+        result = deliver("a", seconds=1.5)
+        assert result.failure is not None
         wait_until(lambda: not backends(admin))
-    check(told, admin, "a")
+    check(result, admin, "a")
     assert deliver("a").acknowledged == {"a"}
 
 
@@ -125,9 +125,9 @@ def test_a_server_that_accepts_and_never_answers(admin: psycopg.Connection, monk
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("DB_PORT", str(silent.getsockname()[1]))
         handler.reset()
-        told = deliver("a", seconds=1.5)
-    assert told.failure is not None
-    check(told, admin, "a")
+        result = deliver("a", seconds=1.5)
+    assert result.failure is not None
+    check(result, admin, "a")
 
 
 def test_a_name_server_that_never_answers(admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +140,6 @@ def test_a_name_server_that_never_answers(admin: psycopg.Connection, monkeypatch
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     handler.reset()
-    told = deliver("a", seconds=1.5)
+    result = deliver("a", seconds=1.5)
     silence.set()
-    assert told.failure is not None
+    assert result.failure is not None

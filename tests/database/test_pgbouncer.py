@@ -126,7 +126,7 @@ def test_two_hundred_clients_share_ten_server_connections(environment: dict[str,
             for batch in range(BATCHES):
                 heartbeats = [Heartbeat(f"d{number:03}", f"batch {batch}"), Heartbeat("shared", f"client {number}")]
                 DeviceState(connected).write(heartbeats, time.monotonic() + 60)
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:  # noqa: BLE001 - raised again in the test
             failures.append(error)
         finally:
             connected.close()

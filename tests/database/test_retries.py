@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from hvac_heartbeat.aws import handler
-from tests.database.invocation import check, deliver, meanwhile, wait_until
+from tests.database.invocation import check, deliver, in_thread, wait_until
 from tests.database.servers import await_lock, no_connection_left, sessions_with
 
 if TYPE_CHECKING:
@@ -32,41 +32,41 @@ def test_a_primary_that_turns_read_only_is_asked_for_again_until_there_is_one(
 ) -> None:
     """Each attempt takes a new connection, and so a new look at where the server's name leads."""
     with sessions_with(admin, "default_transaction_read_only", "on"):
-        delivery = meanwhile(lambda: deliver("a", "b"))
+        delivery = in_thread(lambda: deliver("a", "b"))
         wait_until(lambda: logins.call_count > 1)
-    told = delivery.result(20)
-    assert told.acknowledged == {"a", "b"}
-    check(told, admin, "a", "b")
+    result = delivery.result(20)
+    assert result.acknowledged == {"a", "b"}
+    check(result, admin, "a", "b")
 
 
 @pytest.mark.usefixtures("_longest_pauses")
 def test_a_primary_that_stays_read_only_is_reported(admin: psycopg.Connection) -> None:
     with sessions_with(admin, "default_transaction_read_only", "on"):
-        told = deliver("a", seconds=PATIENCE_S)
-    assert told.failure is not None
-    assert told.failure.sqlstate == "25006"
-    check(told, admin, "a")
+        result = deliver("a", seconds=PATIENCE_S)
+    assert result.failure is not None
+    assert result.failure.sqlstate == "25006"
+    check(result, admin, "a")
 
 
 def test_exhausted_connections_are_waited_for(admin: psycopg.Connection, fragile: PostgresServer, logins: Mock) -> None:
     handler.reset()
     with no_connection_left(fragile):
-        delivery = meanwhile(lambda: deliver("a"))
+        delivery = in_thread(lambda: deliver("a"))
         wait_until(lambda: logins.call_count > 1)
         assert not delivery.done()
-    told = delivery.result(20)
-    assert told.acknowledged == {"a"}
-    check(told, admin, "a")
+    result = delivery.result(20)
+    assert result.acknowledged == {"a"}
+    check(result, admin, "a")
 
 
 @pytest.mark.usefixtures("_longest_pauses")
 def test_connections_that_stay_exhausted_are_reported(admin: psycopg.Connection, fragile: PostgresServer) -> None:
     handler.reset()
     with no_connection_left(fragile):
-        told = deliver("a", seconds=PATIENCE_S)
-    assert told.failure is not None
-    assert told.failure.sqlstate == "53300"
-    check(told, admin, "a")
+        result = deliver("a", seconds=PATIENCE_S)
+    assert result.failure is not None
+    assert result.failure.sqlstate == "53300"
+    check(result, admin, "a")
 
 
 def test_a_deadlock_is_tried_again(admin: psycopg.Connection, fragile: PostgresServer) -> None:
@@ -77,15 +77,15 @@ def test_a_deadlock_is_tried_again(admin: psycopg.Connection, fragile: PostgresS
         other.execute("SET deadlock_timeout = '1min'")
         other.execute("UPDATE device_state SET site_id = 'x' WHERE device_id = 'c'")
         third.execute("UPDATE device_state SET site_id = 'x' WHERE device_id = 'b'")
-        delivery = meanwhile(lambda: deliver(*devices))
+        delivery = in_thread(lambda: deliver(*devices))
         await_lock(admin)  # it has a, and wants b
-        update = meanwhile(lambda: other.execute("UPDATE device_state SET site_id = 'x' WHERE device_id = 'a'"))
+        update = in_thread(lambda: other.execute("UPDATE device_state SET site_id = 'x' WHERE device_id = 'a'"))
         wait_until(lambda: waits(admin, other))
         third.rollback()
         update.result(20)
-    told = delivery.result(20)
-    assert told.acknowledged == set(devices)
-    check(told, admin, *devices)
+    result = delivery.result(20)
+    assert result.acknowledged == set(devices)
+    check(result, admin, *devices)
 
 
 def waits(admin: psycopg.Connection, other: psycopg.Connection) -> bool:
@@ -100,9 +100,9 @@ def test_a_write_that_could_not_be_ordered_among_others_is_tried_again(
     with sessions_with(admin, "default_transaction_isolation", "repeatable read"):
         with psycopg.connect(fragile.url()) as other:
             other.execute("UPDATE device_state SET site_id = 'x', status = 'error' WHERE device_id = 'warm'")
-            delivery = meanwhile(lambda: deliver("warm"))
+            delivery = in_thread(lambda: deliver("warm"))
             await_lock(admin)
-        told = delivery.result(20)
-    assert told.acknowledged == {"warm"}
+        result = delivery.result(20)
+    assert result.acknowledged == {"warm"}
     row = admin.execute("SELECT site_id, status FROM device_state").fetchone()
     assert row == ("site", "error"), "both writes are in the row, the function's on top"

@@ -1,4 +1,4 @@
-"""Migrations create the mission's table and view, and leave alone what somebody else created."""
+"""Migrations create the table and view, and leave alone what somebody else created."""
 
 from __future__ import annotations
 
@@ -62,12 +62,10 @@ def close_schema(database: Database) -> None:
         owner.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # the default since PostgreSQL 15
 
 
-def test_an_empty_database_gets_exactly_the_mission_s_table_and_view(
-    empty_database: Database, database: Database
-) -> None:
-    with empty_database.connect() as connection, database.connect() as mission:
+def test_an_empty_database_gets_exactly_the_table_and_view(empty_database: Database, database: Database) -> None:
+    with empty_database.connect() as connection, database.connect() as expected:
         assert migrate(connection).outcome is Outcome.CREATED
-        assert shape(connection) == shape(mission)
+        assert shape(connection) == shape(expected)
         assert look(connection).recorded == "0001"
 
 
@@ -203,7 +201,7 @@ def test_two_deployments_at_once_both_succeed(empty_database: Database) -> None:
 
 
 def test_the_printed_sql_makes_what_migrate_makes(empty_database: Database, database: Database) -> None:
-    with empty_database.connect() as connection, database.connect() as mission:
+    with empty_database.connect() as connection, database.connect() as expected:
         connection.execute(script())
-        assert shape(connection) == shape(mission)
+        assert shape(connection) == shape(expected)
         assert look(connection).outcome is Outcome.CURRENT

@@ -13,7 +13,7 @@ import pytest
 
 from hvac_heartbeat.aws import handler
 from tests.database.hosts import FAR, come_back, host_before, vanish
-from tests.database.invocation import deliver, meanwhile, wait_until
+from tests.database.invocation import deliver, in_thread, wait_until
 from tests.database.servers import await_lock, backends, locked
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def test_a_server_that_is_silent_for_longer_than_a_turn_is_waited_for(
 ) -> None:
     handler.reset()
     with stopped(fragile):
-        delivery = meanwhile(lambda: deliver("a", seconds=20))
+        delivery = in_thread(lambda: deliver("a", seconds=20))
         time.sleep(LONGER_THAN_A_TURN_S)
     assert delivery.result(20).acknowledged == {"a"}
     assert logins.call_count > 1
@@ -78,13 +78,13 @@ def test_a_server_that_stays_silent_is_waited_for_until_the_time_is_up(
             port = stack.enter_context(full("127.0.0.1"))
         monkeypatch.setenv("DB_PORT", str(port))
         handler.reset()
-        told = deliver("a", seconds=LONGER_THAN_A_TURN_S + 3)
-    assert told.failure is not None
-    assert told.seconds > LONGER_THAN_A_TURN_S
+        result = deliver("a", seconds=LONGER_THAN_A_TURN_S + 3)
+    assert result.failure is not None
+    assert result.seconds > LONGER_THAN_A_TURN_S
     assert logins.call_count > 1
-    assert "cannot be reached" in str(told.failure)
-    assert told.failure.where == f"127.0.0.1:{port}"
-    assert told.failure.cause == "the server did not answer in time"
+    assert "cannot be reached" in str(result.failure)
+    assert result.failure.where == f"127.0.0.1:{port}"
+    assert result.failure.cause == "the server did not answer in time"
 
 
 def test_a_silent_address_leaves_time_for_the_one_behind_it(
@@ -93,9 +93,9 @@ def test_a_silent_address_leaves_time_for_the_one_behind_it(
     monkeypatch.setenv("DB_HOST", "127.0.0.2,127.0.0.1")
     handler.reset()
     with full("127.0.0.2", fragile.port):
-        told = deliver("a", seconds=6)
-    assert told.acknowledged == {"a"}
-    assert told.seconds > 1, "the silent one had its turn"
+        result = deliver("a", seconds=6)
+    assert result.acknowledged == {"a"}
+    assert result.seconds > 1, "the silent one had its turn"
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_host_that_is_gone_without_a_word_is_noticed_and_another_at_its_addres
     """As after a failover: the connection was idle when it happened, and the batch is sent into the void."""
     vanish()
     began = time.monotonic()
-    delivery = meanwhile(lambda: deliver(*(f"d{number}" for number in range(size)), seconds=30))
+    delivery = in_thread(lambda: deliver(*(f"d{number}" for number in range(size)), seconds=30))
     wait_until(lambda: logins.call_count)
     assert 4 < time.monotonic() - began < 8
     come_back()
@@ -131,7 +131,7 @@ def test_a_host_that_vanishes_while_it_works_is_noticed(
 ) -> None:
     """It has acknowledged the statement: nothing is under way, and only keepalives can find it out."""
     with locked(fragile):
-        delivery = meanwhile(lambda: deliver("a", seconds=30))
+        delivery = in_thread(lambda: deliver("a", seconds=30))
         await_lock(admin)
         vanish()
         began = time.monotonic()
@@ -148,7 +148,7 @@ def test_a_host_whose_window_is_shut_is_alive(admin: psycopg.Connection, fragile
     """The backend waits for a lock and reads nothing: the batch is stuck on the way, and the host answers probes."""
     devices = [f"device-{number:05}-{'x' * 200}" for number in range(10_000)]
     with locked(fragile, "SHARE"):
-        delivery = meanwhile(lambda: deliver(*devices, seconds=60))
+        delivery = in_thread(lambda: deliver(*devices, seconds=60))
         await_lock(admin)
         time.sleep(20)
         assert not delivery.done()

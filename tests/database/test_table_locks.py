@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.database.invocation import deliver, meanwhile, wait_until
+from tests.database.invocation import deliver, in_thread, wait_until
 from tests.database.servers import await_lock, backends, locked
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ def test_a_batch_of_any_size_waits_for_an_index_to_be_made(
     admin: psycopg.Connection, fragile: PostgresServer, size: int, mode: str
 ) -> None:
     with locked(fragile, mode):
-        delivery = meanwhile(lambda: deliver(*devices(size), seconds=60))
+        delivery = in_thread(lambda: deliver(*devices(size), seconds=60))
         await_lock(admin)
         time.sleep(LONGER_THAN_A_DEAD_HOST_HAS_S)
         assert len(backends(admin)) == 1, "the batch was sent once"
         assert not delivery.done()
-    told = delivery.result(60)
-    assert len(told.acknowledged) == size
+    result = delivery.result(60)
+    assert len(result.acknowledged) == size
 
 
 @pytest.mark.slow
@@ -46,10 +46,10 @@ def test_a_batch_of_any_size_that_ran_out_of_time_leaves_nobody_in_line(
     admin: psycopg.Connection, fragile: PostgresServer, size: int
 ) -> None:
     with locked(fragile, "ACCESS EXCLUSIVE"):
-        told = deliver(*devices(size), seconds=10)
-        assert told.failure is not None
-        assert "did not answer in time" in str(told.failure)
+        result = deliver(*devices(size), seconds=10)
+        assert result.failure is not None
+        assert "did not answer in time" in str(result.failure)
         wait_until(lambda: not backends(admin))
-        assert told.seconds > 8, "there was time left"
+        assert result.seconds > 8, "there was time left"
     written = admin.execute("SELECT count(*) FROM device_state WHERE device_id LIKE 'device-%'").fetchone()
     assert written == (0,)

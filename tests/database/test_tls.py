@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.local import programs
 from hvac_heartbeat.local.postgres import PostgresServer
-from tests.conftest import MISSION_SCHEMA
+from tests.conftest import TABLE_AND_VIEW
 from tests.database.debian import bindir_with_tls
 from tests.database.invocation import check, deliver, wait_until
 from tests.database.servers import backends, locked, reload
@@ -96,7 +96,7 @@ def encrypted(authority: Authority) -> Iterator[PostgresServer]:
     """A server that speaks TLS over TCP and nothing else."""
     with PostgresServer(bindir_with_tls(), tcp=True) as server:
         with psycopg.connect(server.url(), autocommit=True) as admin:
-            admin.execute(MISSION_SCHEMA)
+            admin.execute(TABLE_AND_VIEW)
             authority.issue("localhost", server.data)
             admin.execute("ALTER SYSTEM SET ssl = on")
         (server.data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
@@ -137,9 +137,9 @@ def present(server: PostgresServer, authority: Authority, name: str, *, days: in
 
 
 def test_a_verified_server_is_written_to_and_the_line_is_encrypted(admin: psycopg.Connection) -> None:
-    told = deliver("a")
-    assert told.acknowledged == {"a"}
-    check(told, admin, "a")
+    result = deliver("a")
+    assert result.acknowledged == {"a"}
+    check(result, admin, "a")
     row = admin.execute(
         "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'hvac-heartbeat'"
     ).fetchone()
@@ -155,11 +155,11 @@ def test_a_batch_that_ran_out_of_time_is_taken_back_over_tls_too(
 
 
 def refused(admin: psycopg.Connection) -> str:
-    told = deliver("a")
-    assert told.failure is not None
-    assert told.seconds < 5, f"nothing to wait for: {told.failure.__cause__}"
-    check(told, admin, "a")
-    return str(told.failure)
+    result = deliver("a")
+    assert result.failure is not None
+    assert result.seconds < 5, f"nothing to wait for: {result.failure.__cause__}"
+    check(result, admin, "a")
+    return str(result.failure)
 
 
 def test_a_certificate_for_another_name_is_refused(

@@ -65,7 +65,7 @@ def local_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fleet_database(server: TestServer, template: str) -> Iterator[Database]:
-    """One database with the mission's table and view for everything that is deployed in a run."""
+    """One database with the table and view for everything that is deployed in a run."""
     yield from _new_database(server, template)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.deployment.template import as_list, of_type
 
-KINDS = pytest.mark.parametrize("kind", ["Device", "Gateway"])
+SAMPLES = pytest.mark.parametrize("kind", ["Device", "Gateway"])
 
 
 def rule(resources: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def text(resource: dict[str, Any]) -> str:
     return found.replace("${!", "${")
 
 
-@KINDS
+@SAMPLES
 def test_a_rule_is_written_in_the_newer_sql_and_keeps_what_it_cannot_deliver(
     kind: str, resources: dict[str, Any]
 ) -> None:
@@ -53,7 +53,7 @@ def test_a_rule_takes_named_columns_and_adds_names_that_no_payload_field_has(
     assert len(topic.split("/")) == levels
 
 
-@KINDS
+@SAMPLES
 def test_a_thing_publishes_as_itself_and_from_the_site_that_its_owner_gave_it(
     kind: str, resources: dict[str, Any]
 ) -> None:

@@ -49,7 +49,7 @@ def test_a_message_is_hidden_for_six_times_the_timeout_and_comes_back_for_half_a
     assert queue["RedrivePolicy"]["maxReceiveCount"] == {"Fn::FindInMap": ["Timeout", {"Ref": "Timeout"}, "Receipts"]}
 
 
-def test_it_has_the_missions_timeout_and_memory(written: dict[str, Any]) -> None:
+def test_it_has_the_documented_timeout_and_memory(written: dict[str, Any]) -> None:
     parameters = written["Parameters"]
     assert (parameters["Timeout"]["Default"], parameters["MemorySize"]["Default"]) == (30, 128)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.triggers.kinds import KINDS
+from tests.triggers.trigger_samples import SAMPLES
 
 if TYPE_CHECKING:
     import psycopg
@@ -52,7 +52,7 @@ def test_one_heartbeat(small_lambda: SmallLambda, connection: psycopg.Connection
 
 @pytest.mark.parametrize("trigger", ["http-api", "sqs", "kinesis", "direct"])
 def test_a_batch_of_1000(small_lambda: SmallLambda, connection: psycopg.Connection, trigger: str) -> None:
-    invocation = small_lambda.invoke(KINDS[trigger].event(heartbeats(1_000), datetime.now(UTC)))
+    invocation = small_lambda.invoke(SAMPLES[trigger].event(heartbeats(1_000), datetime.now(UTC)))
     assert comfortable(invocation, 5)
     assert rows(connection) == 1_000
 
@@ -61,6 +61,6 @@ def test_a_batch_of_1000(small_lambda: SmallLambda, connection: psycopg.Connecti
 def test_one_megabyte_of_kinesis(small_lambda: SmallLambda, connection: psycopg.Connection) -> None:
     body = json.dumps({"devices": heartbeats(5_000)})
     assert len(body) > 900_000
-    invocation = small_lambda.invoke(KINDS["kinesis"].event([body], datetime.now(UTC)))
+    invocation = small_lambda.invoke(SAMPLES["kinesis"].event([body], datetime.now(UTC)))
     assert comfortable(invocation, 15)
     assert rows(connection) == 5_000

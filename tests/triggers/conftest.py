@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.aws import handler
-from tests.conftest import MISSION_SCHEMA, _new_database
+from tests.conftest import TABLE_AND_VIEW, _new_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,13 +54,13 @@ def _kept(server: TestServer) -> Iterator[Database]:
 
 @pytest.fixture
 def database(_kept: Database) -> Database:
-    """One database for all of these tests, with the mission's table and view made anew for each.
+    """One database for all of these tests, with the table and view made anew for each.
 
     A database of its own for each of several hundred tests would take most of their time.
     """
     with _kept.connect() as connection:
         connection.execute("DROP TABLE IF EXISTS device_state CASCADE; DROP FUNCTION IF EXISTS break CASCADE")
-        connection.execute(MISSION_SCHEMA)
+        connection.execute(TABLE_AND_VIEW)
     return _kept
 
 

@@ -7,7 +7,7 @@ from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tests.triggers.kinds import KINDS, sample
+from tests.triggers.trigger_samples import SAMPLES, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,13 +86,13 @@ class EventMaker:
 
     def _clean(self) -> Any:
         random = self._random
-        name = random.choice((*KINDS, *_TICKS))
+        name = random.choice((*SAMPLES, *_TICKS))
         if name in _TICKS:
             return sample(name)
-        kind = KINDS[name]
+        kind = SAMPLES[name]
         at = datetime.now(UTC) - timedelta(seconds=random.randrange(100_000))
         count = random.choice((1, 1, 2, 3, 8))
-        if kind.answers == "mission":
+        if kind.answers == "direct":
             return kind.event([_dump(self._heartbeat()) for _ in range(count)], at)
         return kind.event([self._body() for _ in range(count)], at)
 

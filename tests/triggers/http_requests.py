@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.triggers.kinds import KINDS, sample
+from tests.triggers.trigger_samples import SAMPLES, sample
 
-HTTP = [name for name, kind in KINDS.items() if kind.answers == "http"]
+HTTP = [name for name, kind in SAMPLES.items() if kind.answers == "http"]
 on_every_gateway = pytest.mark.parametrize("name", HTTP)
 BEAT = {"device_id": "d", "site_id": "s"}
 

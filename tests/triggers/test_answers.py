@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.triggers.kinds import KINDS, Kind, sample
+from tests.triggers.trigger_samples import SAMPLES, TriggerSample, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +21,14 @@ GOOD = [{"device_id": device, "site_id": "building-a"} for device in ("d1", "d2"
 BAD = {"device_id": " ", "site_id": "building-a"}
 REASON = {"device_id": " ", "field": "device_id", "reason": "is blank"}
 
-every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+every_kind = pytest.mark.parametrize("kind", SAMPLES.values(), ids=SAMPLES.keys())
 
 
 def _now() -> datetime:
     return datetime.now(UTC) - timedelta(seconds=1)
 
 
-def _check(answer: Any, kind: Kind, status: int, body: dict[str, Any], reported: list[str]) -> None:
+def _check(answer: Any, kind: TriggerSample, status: int, body: dict[str, Any], reported: list[str]) -> None:
     """Compare with the whole answer that this kind of trigger gives."""
     if kind.answers in ("items", "stream"):
         assert answer == {"batchItemFailures": [{"itemIdentifier": name} for name in reported]}
@@ -50,7 +50,7 @@ def _check(answer: Any, kind: Kind, status: int, body: dict[str, Any], reported:
 
 
 @every_kind
-def test_all_good(kind: Kind, function: Function, seen: Callable[[], dict[str, Any]]) -> None:
+def test_all_good(kind: TriggerSample, function: Function, seen: Callable[[], dict[str, Any]]) -> None:
     at = _now()
     answer = function(kind.event(GOOD, at))
     body = {"message": "Heartbeat updated for 3 device(s)", "updated_devices": ["d1", "d2", "d3"]}
@@ -62,7 +62,7 @@ def test_all_good(kind: Kind, function: Function, seen: Callable[[], dict[str, A
 
 @every_kind
 def test_one_bad_among_good_is_told_and_costs_the_others_nothing(
-    kind: Kind, function: Function, seen: Callable[[], dict[str, Any]]
+    kind: TriggerSample, function: Function, seen: Callable[[], dict[str, Any]]
 ) -> None:
     answer = function(kind.event([GOOD[0], BAD, GOOD[2]], _now()))
     body = {
@@ -77,7 +77,7 @@ def test_one_bad_among_good_is_told_and_costs_the_others_nothing(
 
 @every_kind
 def test_all_bad_is_an_answer_and_never_an_exception(
-    kind: Kind, function: Function, seen: Callable[[], dict[str, Any]]
+    kind: TriggerSample, function: Function, seen: Callable[[], dict[str, Any]]
 ) -> None:
     answer = function(kind.event([BAD, BAD], _now()))
     body = {
@@ -90,8 +90,8 @@ def test_all_bad_is_an_answer_and_never_an_exception(
     assert not seen()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS.values() if kind.answers != "mission"], ids=lambda k: k.name)
-def test_a_body_that_is_no_json_is_one_bad_record(kind: Kind, function: Function) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in SAMPLES.values() if kind.answers != "direct"], ids=lambda k: k.name)
+def test_a_body_that_is_no_json_is_one_bad_record(kind: TriggerSample, function: Function) -> None:
     answer = function(kind.event(["{device_id: hvac-001}"], _now()))
     body = {
         "message": "No heartbeat could be accepted",
@@ -104,13 +104,13 @@ def test_a_body_that_is_no_json_is_one_bad_record(kind: Kind, function: Function
 def test_a_message_with_several_heartbeats_of_which_one_is_bad_is_reported_once_and_its_good_ones_are_written(
     function: Function, seen: Callable[[], dict[str, Any]]
 ) -> None:
-    event = KINDS["sqs"].event([{"devices": [GOOD[0], BAD, BAD, GOOD[1]]}, GOOD[2]], _now())
+    event = SAMPLES["sqs"].event([{"devices": [GOOD[0], BAD, BAD, GOOD[1]]}, GOOD[2]], _now())
     assert function(event) == {"batchItemFailures": [{"itemIdentifier": "message-0"}]}
     assert list(seen()) == ["d1", "d2", "d3"]
 
 
 def test_a_message_without_an_id_is_never_reported_under_an_empty_name(function: Function) -> None:
-    event = KINDS["sqs"].event([BAD, BAD, GOOD[0]], _now())
+    event = SAMPLES["sqs"].event([BAD, BAD, GOOD[0]], _now())
     event["Records"][0]["messageId"] = ""
     del event["Records"][1]["messageId"]
     assert function(event) == {"batchItemFailures": []}
@@ -127,7 +127,7 @@ def test_a_message_without_an_id_is_never_reported_under_an_empty_name(function:
     ],
 )
 def test_the_log_names_the_rejected_record(kind: str, name: str, function: Function) -> None:
-    function(KINDS[kind].event([BAD], _now()))
+    function(SAMPLES[kind].event([BAD], _now()))
     (line, _) = function.log()
     assert (line["level"], line["message"], line["record"]) == ("WARNING", "heartbeat rejected", name)
     assert (line["field"], line["reason"]) == ("device_id", "is blank")
@@ -145,7 +145,7 @@ def test_more_than_10_000_heartbeats_are_refused_with_nothing_written(
     name: str, function: Function, seen: Callable[[], dict[str, Any]]
 ) -> None:
     heartbeats = [{"device_id": str(number), "site_id": "s"} for number in range(10_001)]
-    answer = function(KINDS[name].event(heartbeats, _now()))
+    answer = function(SAMPLES[name].event(heartbeats, _now()))
     assert answer["statusCode"] == 413
     assert json.loads(answer["body"])["updated_devices"] == []
     assert not seen()
@@ -157,7 +157,7 @@ def test_a_record_of_more_than_10_000_heartbeats_is_rejected_as_one(
 ) -> None:
     too_many = [{"device_id": str(number), "site_id": "s"} for number in range(10_001)]
     in_one_record = name in ("sns", "eventbridge")
-    function(KINDS[name].event(too_many if in_one_record else [{"devices": too_many}, GOOD[0]], _now()))
+    function(SAMPLES[name].event(too_many if in_one_record else [{"devices": too_many}, GOOD[0]], _now()))
     rejection, invocation = function.log()
     assert rejection["reason"] == "holds 10001 heartbeats, at most 10000 are taken: send smaller ones"
     assert invocation["rejected"] == 1
@@ -171,13 +171,13 @@ def test_an_event_of_more_than_10_000_heartbeats_is_written_in_parts(
         {"devices": [{"device_id": f"{record}-{number}", "site_id": "s"} for number in range(5_000)]}
         for record in range(3)
     ]
-    assert function(KINDS["sqs"].event(records, _now())) == {"batchItemFailures": []}
+    assert function(SAMPLES["sqs"].event(records, _now())) == {"batchItemFailures": []}
     assert len(seen()) == 15_000
 
 
-@pytest.mark.parametrize("kind", [KINDS["http-api"], KINDS["direct"]], ids=lambda kind: kind.name)
+@pytest.mark.parametrize("kind", [SAMPLES["http-api"], SAMPLES["direct"]], ids=lambda kind: kind.name)
 def test_what_the_database_refuses_is_told_by_its_constraint_and_nothing_else(
-    kind: Kind, function: Function, connection: psycopg.Connection
+    kind: TriggerSample, function: Function, connection: psycopg.Connection
 ) -> None:
     """The server's own message and detail hold SQL and other devices' values."""
     connection.execute("ALTER TABLE device_state ADD CONSTRAINT known_site CHECK (site_id <> 'building-z')")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.triggers.kinds import KINDS, Kind, sample
+from tests.triggers.trigger_samples import SAMPLES, TriggerSample, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.triggers.conftest import Function
 
-WITH_CLOCK = [kind for kind in KINDS.values() if kind.has_clock]
+WITH_CLOCK = [kind for kind in SAMPLES.values() if kind.has_clock]
 TWO = [{"device_id": device, "site_id": "s"} for device in ("alive", "dead")]
 ROWS = "SELECT device_id, site_id, last_seen_ts, status, agent_version, cpu_pct FROM device_state ORDER BY 1"
 
@@ -28,11 +28,11 @@ def _ago(**much: float) -> datetime:
 
 @pytest.mark.parametrize("kind", WITH_CLOCK, ids=lambda kind: kind.name)
 def test_a_backlog_an_hour_late_makes_no_dead_device_look_alive(
-    kind: Kind, function: Function, seen: Callable[[], dict[str, Any]], connection: psycopg.Connection
+    kind: TriggerSample, function: Function, seen: Callable[[], dict[str, Any]], connection: psycopg.Connection
 ) -> None:
     an_hour_ago = _ago(hours=1)
     function(kind.event(TWO, an_hour_ago))
-    function(KINDS["direct"].event([TWO[0]], _ago(seconds=5)))
+    function(SAMPLES["direct"].event([TWO[0]], _ago(seconds=5)))
     assert seen()["dead"] == an_hour_ago
     stale = connection.execute("SELECT device_id FROM v_devices_stale").fetchall()
     assert stale == [("dead",)]
@@ -40,7 +40,7 @@ def test_a_backlog_an_hour_late_makes_no_dead_device_look_alive(
 
 @pytest.mark.parametrize("kind", WITH_CLOCK, ids=lambda kind: kind.name)
 def test_a_redelivery_in_whole_or_in_part_changes_nothing(
-    kind: Kind, function: Function, connection: psycopg.Connection
+    kind: TriggerSample, function: Function, connection: psycopg.Connection
 ) -> None:
     def rows() -> list[tuple[Any, ...]]:
         return connection.execute(ROWS).fetchall()
@@ -83,7 +83,7 @@ def test_of_nested_envelopes_the_earliest_clock_counts(function: Function, seen:
         notification(beat("later")) | {"Timestamp": datetime.now(UTC).isoformat()},
         notification(beat("unclear")) | {"Timestamp": "yesterday"},
     ]
-    assert function(KINDS["sqs"].event(bodies, sqs)) == {"batchItemFailures": []}
+    assert function(SAMPLES["sqs"].event(bodies, sqs)) == {"batchItemFailures": []}
     assert seen() == {
         "bare": sqs,
         "both": eventbridge,
@@ -101,7 +101,7 @@ def test_received_at_in_an_http_body_never_counts(
 ) -> None:
     at = _ago(minutes=1)
     lie = {"received_at": 1_600_000_000, "topic_device": "other", "topic_site": "other"}
-    answer = function(KINDS[name].event([{"device_id": "d", "site_id": "s"} | lie], at))
+    answer = function(SAMPLES[name].event([{"device_id": "d", "site_id": "s"} | lie], at))
     assert answer["statusCode"] == 200
     found = seen()
     assert list(found) == ["d"]
@@ -114,7 +114,7 @@ def test_what_an_iot_rule_forwards_keeps_its_topic_and_its_clock(
 ) -> None:
     at = _ago(minutes=7)
     forwarded = {"status": "ready", "topic_device": "d", "topic_site": "s", "received_at": at.timestamp() * 1000}
-    function(KINDS[name].event([forwarded], _ago(minutes=1)))
+    function(SAMPLES[name].event([forwarded], _ago(minutes=1)))
     assert seen() == {"d": at}
 
 
@@ -127,7 +127,7 @@ def test_a_rules_clock_as_digits_is_an_epoch_and_no_date(
     at = _ago(minutes=7)
     beat = {"device_id": "d", "site_id": "s", "received_at": f"{round(at.timestamp() * 1000)}"[:digits]}
     if name not in ("iot", "direct"):
-        function(KINDS[name].event([beat | {"topic_device": "d", "topic_site": "s"}], _ago(minutes=1)))
+        function(SAMPLES[name].event([beat | {"topic_device": "d", "topic_site": "s"}], _ago(minutes=1)))
     else:
         function(beat | ({"topic_device": "d"} if name == "iot" else {}))
     assert seen() == {"d": at}
@@ -141,7 +141,7 @@ def test_a_gateway_does_not_say_when_its_devices_were_seen(
     """The rule's own clock stands beside the gateway's list; what is in the list is the gateway's."""
     at = _ago(minutes=7)
     gateway = {"devices": [{"device_id": "d", "received_at": lie}], "topic_site": "s", "received_at": at.timestamp()}
-    event = gateway if name == "iot" else KINDS[name].event([gateway], _ago(minutes=1))
+    event = gateway if name == "iot" else SAMPLES[name].event([gateway], _ago(minutes=1))
     answer = function(event)
     assert seen() == {"d": at}
     assert "ignored_fields" not in str(answer)
@@ -152,7 +152,7 @@ def test_received_at_of_a_plain_queued_heartbeat_does_not_count(
     name: str, function: Function, seen: Callable[[], dict[str, Any]]
 ) -> None:
     at = _ago(minutes=1)
-    function(KINDS[name].event([{"device_id": "d", "site_id": "s", "received_at": 1_600_000_000}], at))
+    function(SAMPLES[name].event([{"device_id": "d", "site_id": "s", "received_at": 1_600_000_000}], at))
     assert seen() == {"d": at}
 
 
@@ -162,7 +162,7 @@ def test_an_unusable_clock_costs_no_heartbeat(
 ) -> None:
     before = _ago(seconds=2)
     for index, name in enumerate(("sqs", "kinesis", "kafka-msk", "sns", "http-api", "rest-api")):
-        event = KINDS[name].event([{"device_id": f"d{index}", "site_id": "s"}], before)
+        event = SAMPLES[name].event([{"device_id": f"d{index}", "site_id": "s"}], before)
         for envelope in (
             event.get("Records", [{}])[0].get("attributes", {}),
             event.get("Records", [{}])[0].get("kinesis", {}),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.aws.envelopes import EVENT_LIMIT, RECORD_LIMIT
-from tests.triggers.kinds import KINDS, sample
+from tests.triggers.trigger_samples import SAMPLES, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def http_gzip(text: str) -> Any:
 
 
 def records(name: str) -> Callable[[str], Any]:
-    return lambda text: KINDS[name].event([text] * 6 + [GOOD], datetime.now(UTC))
+    return lambda text: SAMPLES[name].event([text] * 6 + [GOOD], datetime.now(UTC))
 
 
 CARRIERS: dict[str, tuple[int, Callable[[str], Any]]] = {
@@ -124,7 +124,7 @@ def test_many_records_that_are_not_too_large_cost_no_neighbour(
 ) -> None:
     unit, weight = SMALL_RECORDS[shape]
     text = f"[{','.join([unit] * 9_999)}]"
-    event = KINDS["kinesis"].event([text] * (EVENT_LIMIT // weight // 10_000 - 1) + [GOOD], datetime.now(UTC))
+    event = SAMPLES["kinesis"].event([text] * (EVENT_LIMIT // weight // 10_000 - 1) + [GOOD], datetime.now(UTC))
     done = small_lambda.invoke(event)
     assert done.completed
     assert done.seconds < 25
@@ -140,7 +140,7 @@ def test_events_that_fail_one_after_the_other_leave_nothing_behind(
     """An error's traceback holds on to what its frames held."""
     connection.execute("DROP TABLE device_state CASCADE")
     beats = [{"device_id": f"d{number}", "site_id": "s", "cpu_pct": number / 7} for number in range(10_000)]
-    event = KINDS[name].event([json.dumps({"devices": beats})], datetime.now(UTC))
+    event = SAMPLES[name].event([json.dumps({"devices": beats})], datetime.now(UTC))
     peaks = [small_lambda.invoke(event).peak_mib for _ in range(5)]
     assert max(peaks) < peaks[0] + 16  # it was 16 more with each
 
@@ -159,7 +159,7 @@ def test_the_longest_answer_comes_before_the_deadline(
 ) -> None:
     """A lock uses up the time: what is written only just in time is answered in time; later nothing is written."""
     small_lambda.invoke(GOOD.encode())
-    event = KINDS["http-api"].event(heartbeats_to_complain_of(), datetime.now(UTC))
+    event = SAMPLES["http-api"].event(heartbeats_to_complain_of(), datetime.now(UTC))
     connection.execute("BEGIN; LOCK TABLE device_state")
     release = Timer(seconds, connection.execute, ["COMMIT"])
     release.start()

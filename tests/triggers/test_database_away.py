@@ -15,9 +15,9 @@ import pytest
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.local.postgres import PostgresServer
-from tests.conftest import MISSION_SCHEMA
+from tests.conftest import TABLE_AND_VIEW
 from tests.triggers.conftest import Context
-from tests.triggers.kinds import KINDS, Kind, sample
+from tests.triggers.trigger_samples import SAMPLES, TriggerSample, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 GOOD = [{"device_id": device, "site_id": "building-a"} for device in ("d1", "d2")]
 BAD = {"site_id": "building-a"}
-RETRIED = [kind for kind in KINDS.values() if kind.answers != "http"]
-HTTP = [kind for kind in KINDS.values() if kind.answers == "http"]
+RETRIED = [kind for kind in SAMPLES.values() if kind.answers != "http"]
+HTTP = [kind for kind in SAMPLES.values() if kind.answers == "http"]
 
 BREAKAGES = {
     "a revoked grant": ("REVOKE INSERT ON device_state FROM {role}", "42501"),
@@ -54,7 +54,7 @@ def own_server() -> Iterator[PostgresServer]:
     bindir = os.environ.get("TEST_POSTGRES_BINDIR")
     with PostgresServer(Path(bindir) if bindir else None) as server:
         with psycopg.connect(server.url(), autocommit=True) as connection:
-            connection.execute(MISSION_SCHEMA)
+            connection.execute(TABLE_AND_VIEW)
         yield server
 
 
@@ -74,7 +74,7 @@ def stopped(
         own_server.start()
 
 
-def _check_503(answer: Any, kind: Kind) -> None:
+def _check_503(answer: Any, kind: TriggerSample) -> None:
     headers = answer.get("headers") or {name: value for name, (value,) in answer["multiValueHeaders"].items()}
     assert answer["statusCode"] == 503
     assert headers["retry-after"].isdigit()
@@ -100,11 +100,11 @@ def test_every_trigger_on_a_stopped_server_and_again_when_it_is_back(
         with pytest.raises(StoreUnavailable):
             function(sample(name), hurry)
     lines = function.log()
-    assert len(lines) == len(KINDS) + 2
+    assert len(lines) == len(SAMPLES) + 2
     assert all(line["failure"] and line["rejected"] == 0 for line in lines)
-    assert sum(line["failed"] for line in lines) == len(GOOD) * len(KINDS)
+    assert sum(line["failed"] for line in lines) == len(GOOD) * len(SAMPLES)
     stopped.start()
-    for kind in KINDS.values():
+    for kind in SAMPLES.values():
         assert function(kind.event(GOOD, _now())).get("statusCode", 200) == 200
 
 
@@ -112,12 +112,12 @@ def test_a_cold_container_finds_no_server(stopped: PostgresServer, function: Fun
     handler.reset()
     with pytest.raises(StoreUnavailable):
         function(GOOD[0], Context(seconds=1.0))
-    _check_503(function(KINDS["http-api"].event(GOOD, _now()), Context(seconds=1.0)), KINDS["http-api"])
+    _check_503(function(SAMPLES["http-api"].event(GOOD, _now()), Context(seconds=1.0)), SAMPLES["http-api"])
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+@pytest.mark.parametrize("kind", SAMPLES.values(), ids=SAMPLES.keys())
 def test_unusable_settings_are_a_failure_that_names_the_variables(
-    kind: Kind, function: Function, monkeypatch: pytest.MonkeyPatch
+    kind: TriggerSample, function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEARTBEAT_NEW_DEVICES", "perhaps")
     event = kind.event(GOOD, _now())
@@ -153,7 +153,7 @@ def test_what_says_something_about_us_is_failed_and_never_rejected(
     statement, sqlstate = BREAKAGES[breakage]
     connection.execute(statement.format(role=writer, raising=RAISING, trigger=TRIGGER).encode())
     function.log()
-    for kind in KINDS.values():
+    for kind in SAMPLES.values():
         event = kind.event([*GOOD, BAD], _now())
         if kind.answers == "http":
             answer = function(event)
@@ -181,7 +181,7 @@ def test_of_a_queue_the_messages_that_failed_come_again_and_the_others_are_done(
     function: Function, seen: Callable[[], dict[str, Any]]
 ) -> None:
     many = {"devices": [{"device_id": f"d{number}", "site_id": "s"} for number in range(10_000)]}
-    event = KINDS["sqs"].event([many, {"device_id": "z", "site_id": "s"}, BAD], _now())
+    event = SAMPLES["sqs"].event([many, {"device_id": "z", "site_id": "s"}, BAD], _now())
     assert function(event) == {"batchItemFailures": [{"itemIdentifier": f"message-{index}"} for index in (1, 2)]}
     assert len(seen()) == 10_000
     del event["Records"][1]["messageId"]
@@ -196,7 +196,7 @@ def test_a_stream_comes_again_when_anything_failed(
 ) -> None:
     heartbeats = [{"device_id": f"d{number}", "site_id": "s"} for number in range(10_000)]
     with pytest.raises(StoreUnavailable):
-        function(KINDS[name].event([{"devices": heartbeats}, {"device_id": "z", "site_id": "s"}], _now()))
+        function(SAMPLES[name].event([{"devices": heartbeats}, {"device_id": "z", "site_id": "s"}], _now()))
     assert len(seen()) == 10_000
 
 
@@ -207,7 +207,7 @@ def test_an_asynchronous_event_comes_again_when_anything_failed(
     guarded = RAISING.replace("BEGIN", "BEGIN IF new.device_id <> 'z' THEN RETURN new; END IF;")
     connection.execute(f"{guarded} 'P0001'; END $$; {TRIGGER}".encode())
     with pytest.raises(StoreUnavailable):
-        function(KINDS[name].event([{"device_id": device, "site_id": "s"} for device in ("a", "z", "b")], _now()))
+        function(SAMPLES[name].event([{"device_id": device, "site_id": "s"} for device in ("a", "z", "b")], _now()))
     assert set(seen()) == {"a", "b"}
 
 
@@ -216,4 +216,4 @@ def test_no_message_got_through_so_the_queue_keeps_them_even_without_partial_res
 ) -> None:
     connection.execute("DROP TABLE device_state CASCADE")
     with pytest.raises(StoreUnavailable):
-        function(KINDS["sqs"].event([GOOD[0], BAD], _now()))
+        function(SAMPLES["sqs"].event([GOOD[0], BAD], _now()))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 STATUSES = {
     "http": {200, 207, 400, 401, 403, 404, 405, 413, 503},
-    "mission": {200, 207, 400, 413},
+    "direct": {200, 207, 400, 413},
     "schedule": {200},
     "unknown": {400},
 }
@@ -128,7 +128,7 @@ def check_answer(event: Any, answer: Any) -> str:
     elif name in STREAMS:
         assert answer == {"batchItemFailures": []}
     else:
-        assert answer["statusCode"] in STATUSES.get("http" if name in HTTP else name, STATUSES["mission"])
+        assert answer["statusCode"] in STATUSES.get("http" if name in HTTP else name, STATUSES["direct"])
         body = json.loads(answer["body"])
         assert {"message", "timestamp"} <= body.keys()
         assert len(json.dumps(answer)) < 1_000_000

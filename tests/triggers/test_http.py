@@ -13,7 +13,7 @@ from hvac_heartbeat.aws import handler
 from hvac_heartbeat.aws.triggers import recognise
 from tests.triggers.conftest import Context
 from tests.triggers.http_requests import BEAT, headers, on_every_gateway, request
-from tests.triggers.kinds import KINDS
+from tests.triggers.trigger_samples import SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ def test_another_method_is_told_which_one_is_allowed(
 @pytest.mark.parametrize(("name", "gives_up_after"), [("http-api", 30), ("function-url", 30), ("rest-api", 29)])
 def test_the_answer_comes_before_the_gateway_gives_up(name: str, gives_up_after: int) -> None:
     """Checked on the deadline that the store is given, because waiting half a minute would prove no more."""
-    event = KINDS[name].event([BEAT], datetime.now(UTC))
+    event = SAMPLES[name].event([BEAT], datetime.now(UTC))
     left = handler._deadline(recognise(event), Context(seconds=900)) - time.monotonic()
     assert gives_up_after - 5 < left < gives_up_after - 4
     left = handler._deadline(recognise(event), Context(seconds=10)) - time.monotonic()

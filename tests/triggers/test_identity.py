@@ -9,7 +9,7 @@ import pytest
 
 from hvac_heartbeat.errors import SettingsError
 from hvac_heartbeat.settings import Settings
-from tests.triggers.kinds import sample
+from tests.triggers.trigger_samples import sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.errors import StoreUnavailable
 from tests.triggers.conftest import Context
-from tests.triggers.kinds import KINDS, Kind, sample
+from tests.triggers.trigger_samples import SAMPLES, TriggerSample, sample
 
 if TYPE_CHECKING:
     from tests.triggers.conftest import Function
@@ -50,9 +50,9 @@ def event_of_three() -> list[object]:
     ]
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+@pytest.mark.parametrize("kind", SAMPLES.values(), ids=SAMPLES.keys())
 def test_every_invocation_writes_one_metric_line_and_one_line_a_rejection(
-    kind: Kind, function: Function, event_of_three: list[object], monkeypatch: pytest.MonkeyPatch
+    kind: TriggerSample, function: Function, event_of_three: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "DB_PASSWORD" not in os.environ:  # the server of TEST_DATABASE_URL may want one of its own
         monkeypatch.setenv("DB_PASSWORD", PASSWORD)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.aws.triggers import TRIGGERS, recognise
-from tests.triggers.kinds import EVENTS, sample
+from tests.triggers.trigger_samples import EVENTS, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
 from tests.triggers.conftest import Context
-from tests.triggers.kinds import sample
+from tests.triggers.trigger_samples import sample
 
 if TYPE_CHECKING:
     import psycopg

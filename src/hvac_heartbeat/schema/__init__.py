@@ -1,4 +1,4 @@
-"""The mission's table and view: created where they are missing, adopted where they are there."""
+"""The table and view: created where they are missing, adopted where they are there."""
 
 from hvac_heartbeat.schema.adoption import Outcome, Plan, SchemaError, look, migrate, script
 

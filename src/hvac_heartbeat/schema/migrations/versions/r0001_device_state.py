@@ -1,4 +1,4 @@
-"""The mission's table and view (docs/glossary.md); each only where it is missing.
+"""The table and view (docs/glossary.md); each only where it is missing.
 
 Revision ID: 0001
 """

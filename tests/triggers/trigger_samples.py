@@ -120,11 +120,11 @@ def _iot(bodies: Sequence[str], at: datetime) -> Any:
 
 
 @dataclass(frozen=True)
-class Kind:
+class TriggerSample:
     """One trigger: `wrap` makes its event of heartbeats' JSON and the time at which they arrived in AWS."""
 
     name: str
-    answers: Literal["http", "mission", "items", "stream"]
+    answers: Literal["http", "direct", "items", "stream"]
     wrap: Callable[[Sequence[str], datetime], Any]
     has_clock: bool = True
 
@@ -133,24 +133,24 @@ class Kind:
         return self.wrap([body if isinstance(body, str) else json.dumps(body) for body in heartbeats], at)
 
 
-KINDS = {
+SAMPLES = {
     kind.name: kind
     for kind in (
-        Kind("http-api", "http", _http("http-api")),
-        Kind("function-url", "http", _http("function-url")),
-        Kind("rest-api", "http", _http("rest-api")),
-        Kind("load-balancer", "http", _http("load-balancer"), has_clock=False),
-        Kind("load-balancer-multi-value", "http", _http("load-balancer-multi-value"), has_clock=False),
-        Kind("sqs", "items", _sqs("sqs")),
-        Kind("pipes-sqs", "items", _sqs("pipes-sqs")),
-        Kind("kinesis", "stream", _kinesis("kinesis")),
-        Kind("pipes-kinesis", "stream", _kinesis("pipes-kinesis")),
-        Kind("kafka-msk", "stream", _kafka("kafka-msk")),
-        Kind("kafka-self-managed", "stream", _kafka("kafka-self-managed")),
-        Kind("pipes-kafka", "stream", _kafka("pipes-kafka")),
-        Kind("sns", "mission", _sns),
-        Kind("eventbridge", "mission", _eventbridge),
-        Kind("direct", "mission", _direct),
-        Kind("iot", "mission", _iot),
+        TriggerSample("http-api", "http", _http("http-api")),
+        TriggerSample("function-url", "http", _http("function-url")),
+        TriggerSample("rest-api", "http", _http("rest-api")),
+        TriggerSample("load-balancer", "http", _http("load-balancer"), has_clock=False),
+        TriggerSample("load-balancer-multi-value", "http", _http("load-balancer-multi-value"), has_clock=False),
+        TriggerSample("sqs", "items", _sqs("sqs")),
+        TriggerSample("pipes-sqs", "items", _sqs("pipes-sqs")),
+        TriggerSample("kinesis", "stream", _kinesis("kinesis")),
+        TriggerSample("pipes-kinesis", "stream", _kinesis("pipes-kinesis")),
+        TriggerSample("kafka-msk", "stream", _kafka("kafka-msk")),
+        TriggerSample("kafka-self-managed", "stream", _kafka("kafka-self-managed")),
+        TriggerSample("pipes-kafka", "stream", _kafka("pipes-kafka")),
+        TriggerSample("sns", "direct", _sns),
+        TriggerSample("eventbridge", "direct", _eventbridge),
+        TriggerSample("direct", "direct", _direct),
+        TriggerSample("iot", "direct", _iot),
     )
 }
