@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gc
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from hvac_heartbeat.aws.health import Health
 from hvac_heartbeat.aws.invocation_log import InvocationLog
 from hvac_heartbeat.aws.triggers import recognise
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
+from hvac_heartbeat.outcome import Outcome
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.credentials import prepare
 from hvac_heartbeat.store.database import Database
@@ -42,17 +43,16 @@ class Container:
 
 _container: Container | None = None
 _cold = True
-_failed = False  # the last invocation
 # The one look at the environment at import, because an import is all that has INIT's full core.
 prepare(os.environ)
 
 
 def reset() -> None:
     """Forget the container's connection and settings, as a new execution environment would."""
-    global _container, _cold, _failed
+    global _container, _cold
     if _container is not None:
         _container.database.close()
-    _container, _cold, _failed = None, True, False
+    _container, _cold = None, True
 
 
 def lambda_handler(event: object, context: object) -> object:
@@ -63,8 +63,6 @@ def lambda_handler(event: object, context: object) -> object:
     Raises:
         StoreUnavailable: when heartbeats were not written and the caller should send the event again.
     """
-    if _failed:
-        gc.collect()  # a failure and the frames of its traceback hold each other, and an event's heartbeats with them
     log = InvocationLog()
     trigger = recognise(event)
     try:
@@ -101,10 +99,26 @@ def _deadline(trigger: Trigger, context: object) -> float:
 
 
 def _finish(log: InvocationLog, trigger: Trigger, context: object) -> None:
-    global _cold, _failed
+    global _cold  # noqa: PLW0603 - as above
     database_ms = 0.0
     if _container is not None:
         # Back to zero here, because an invocation that is refused early asks for no container.
         database_ms, _container.database.milliseconds = _container.database.milliseconds, 0.0
     log.write(trigger, context, database_ms=database_ms, cold_start=_cold)
-    _cold, _failed = False, trigger.outcome.failure is not None
+    _cold = False
+    _let_go(trigger.outcome.failure)
+    trigger.outcome = Outcome()
+
+
+def _let_go(failure: BaseException | None) -> None:
+    """Empty the frames of a failure's traceback, which hold the event's heartbeats, and by them the failure itself.
+
+    The garbage collector would find such a circle, but only after several more of them: too late at 128 MB.
+    """
+    while failure is not None:
+        traceback = failure.__traceback__
+        while traceback is not None:
+            with contextlib.suppress(RuntimeError):  # of a frame that is still running
+                traceback.tb_frame.clear()
+            traceback = traceback.tb_next
+        failure = failure.__cause__ or failure.__context__

@@ -158,7 +158,7 @@ def _connect_to(
         user=login.user,
         password=login.password,
         application_name="hvac-heartbeat",
-        client_encoding="UTF8",  # in which `columns` packs; else libpq takes the database's, and ids would be garbled
+        client_encoding="UTF8",  # as heartbeats are sent; libpq would take the database's, and garble ids
         sslmode=settings.sslmode,
         # libpq verifies even under "require" when it is given roots.
         sslrootcert=(settings.sslrootcert or roots_for(host)) if settings.sslmode.startswith("verify") else None,
