@@ -6,11 +6,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
-import msgspec
-
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
 from hvac_heartbeat.heartbeat import Heartbeat, merge, newest_sites, of_several, says_more
 from hvac_heartbeat.outcome import WriteResult
+from hvac_heartbeat.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 BATCH_LIMIT: Final = 10_000  # devices
 _SMALL_BATCH: Final = 8  # a refused batch of so few is not halved any more
 _HOPELESS: Final = 64  # refusals in a row
-_REMEMBERED: Final = 50_000  # devices; some 15 MB
 _REFUSAL_LASTS_S: Final = 300.0
 
 
@@ -39,19 +37,12 @@ class Store(Protocol):
         ...
 
 
-class _Refusal(msgspec.Struct, frozen=True):
-    """A device that the store refused. Without `complaint` it took the device, but not the optional fields."""
-
-    at: float
-    complaint: Complaint | None = None
-
-
 class Writer:
     """Writes heartbeats to a store, and remembers for the next event which devices it refused."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._refused: dict[str, _Refusal] = {}  # the longest ago first, as each refusal moves a device to the end
+        self._refused = Refusals()
 
     def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> WriteResult:
         """Write an event's heartbeats before `deadline` (`time.monotonic`); what could not be tried has failed.
@@ -64,7 +55,7 @@ class Writer:
 
 
 class _EventWrite:
-    def __init__(self, store: Store, refused: dict[str, _Refusal], deadline: float) -> None:
+    def __init__(self, store: Store, refused: Refusals, deadline: float) -> None:
         self._store = store
         self._refused = refused
         self._deadline = deadline
@@ -84,8 +75,7 @@ class _EventWrite:
         for place in range(1, max(map(len, steps.values()), default=1)):
             self._write_together([found[place] for found in steps.values() if place < len(found)], alone)
         if self._refused:
-            tried_before = (device_id for device_id in first if device_id in self._refused)
-            alone.update(dict.fromkeys(sorted(tried_before, key=lambda device_id: self._refused[device_id].at)))
+            alone.update(dict.fromkeys(self._refused.longest_ago_first(list(first))))
         if alone:
             self._write_alone({device_id: self._several.get(device_id) or [first[device_id]] for device_id in alone})
         return self._result
@@ -186,14 +176,14 @@ class _EventWrite:
                     refused = bare
                 else:
                     self._result.ignored[device_id, heartbeat.site_id] = refused.complaint
-                    self._remember(device_id, None)
+                    self._refused.add(device_id, None)
                     return None
-            self._remember(device_id, refused.complaint if refused.failure is None else None)
+            self._refused.add(device_id, refused.complaint if refused.failure is None else None)
             if refused.failure is not None:
                 raise refused.failure from refused
             return refused
         if known is not None:
-            del self._refused[device_id]
+            self._refused.remove(device_id)
         return None
 
     def _was_refused_lately(self, device_id: str, heartbeats: list[Heartbeat]) -> bool:
@@ -209,12 +199,6 @@ class _EventWrite:
         for heartbeat in heartbeats:
             self._result.rejected[device_id, heartbeat.site_id] = known.complaint
         return True
-
-    def _remember(self, device_id: str, complaint: Complaint | None) -> None:
-        self._refused.pop(device_id, None)
-        self._refused[device_id] = _Refusal(time.monotonic(), complaint)
-        if len(self._refused) > _REMEMBERED:
-            del self._refused[next(iter(self._refused))]
 
     def _fail(self, device_ids: Iterable[str], failure: StoreUnavailable) -> None:
         self._result.failed.update(device_ids)

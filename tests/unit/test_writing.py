@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hvac_heartbeat import writing
+from hvac_heartbeat import refusals
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
@@ -86,7 +86,7 @@ def test_a_database_that_refuses_every_row_for_a_reason_that_may_pass_is_left_al
 
 
 def test_what_is_remembered_of_refused_devices_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writing, "_REMEMBERED", 100)
+    monkeypatch.setattr(refusals, "_LIMIT", 100)
     writer = Writer(PickyStore(lambda _: True))
     write(writer, fleet(1_000))
     assert len(writer._refused) == 100
