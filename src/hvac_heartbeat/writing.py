@@ -14,7 +14,7 @@ from hvac_heartbeat.refusals import Refusals
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hvac_heartbeat.outcome import BatchResult, Complaint
+    from hvac_heartbeat.outcome import BatchResult
 
 BATCH_LIMIT: Final = 10_000  # devices
 _SMALL_BATCH: Final = 8  # a refused batch of so few is not halved any more
