@@ -14,7 +14,7 @@ from hvac_heartbeat.refusals import Refusals
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hvac_heartbeat.outcome import BatchResult
+    from hvac_heartbeat.outcome import BatchResult, Complaint
 
 BATCH_LIMIT: Final = 10_000  # devices
 _SMALL_BATCH: Final = 8  # a refused batch of so few is not halved any more
@@ -141,22 +141,22 @@ class _EventWrite:
     def _write_device(self, device_id: str, heartbeats: list[Heartbeat]) -> StoreUnavailable | None:
         """Write one device's heartbeats, without those of the sites at which the store refuses it; return a failure."""
         sites = newest_sites(heartbeats)  # all others count as one
-        refused: dict[str | None, BatchRefused] = {}
+        refused: dict[str | None, Complaint] = {}
         for step in merge(heartbeats):
             site = step.site_id if step.site_id in sites else None
             try:
-                refusal = None if site in refused else self._write_step(step)
+                complaint = None if site in refused else self._write_step(step)
             except StoreUnavailable as failure:
                 return failure
-            if refusal is not None:
-                refused[site] = refusal
+            if complaint is not None:
+                refused[site] = complaint
         for heartbeat in heartbeats if refused else ():
-            refusal = refused.get(heartbeat.site_id if heartbeat.site_id in sites else None)
-            if refusal is not None:
-                self._result.rejected[device_id, heartbeat.site_id] = refusal.complaint
+            complaint = refused.get(heartbeat.site_id if heartbeat.site_id in sites else None)
+            if complaint is not None:
+                self._result.rejected[device_id, heartbeat.site_id] = complaint
         return None
 
-    def _write_step(self, heartbeat: Heartbeat) -> BatchRefused | None:
+    def _write_step(self, heartbeat: Heartbeat) -> Complaint | None:
         """Write one heartbeat, without its optional fields where it is refused with them; return what rejects it.
 
         Raises:
@@ -181,7 +181,7 @@ class _EventWrite:
             self._refused.add(device_id, refused.complaint if refused.failure is None else None)
             if refused.failure is not None:
                 raise refused.failure from refused
-            return refused
+            return refused.complaint  # not the error, whose frames would keep the whole event in memory
         if known is not None:
             self._refused.remove(device_id)
         return None

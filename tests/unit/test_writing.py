@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -90,6 +92,20 @@ def test_what_is_remembered_of_refused_devices_has_an_end(monkeypatch: pytest.Mo
     writer = Writer(PickyStore(lambda _: True))
     write(writer, fleet(1_000))
     assert len(writer._refused) == 100
+
+
+def test_an_event_is_let_go_of_when_it_was_written_whatever_was_refused() -> None:
+    """Without waiting for the garbage collector, and with nothing kept of a long name."""
+    writer = Writer(PickyStore(lambda _: True))
+    gc.disable()
+    tracemalloc.start()
+    try:
+        write(writer, [Heartbeat(f"{n:06}" + "\U0001d518" * 250, "s", NOW, status="ready") for n in range(10_000)])
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert taken < 5_000_000
 
 
 def test_a_store_that_goes_away_among_refused_devices_costs_no_memory_of_them() -> None:
