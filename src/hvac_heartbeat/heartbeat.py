@@ -116,7 +116,7 @@ def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
     as the newer, and no time is the newest of all, because it will be the database's now().
     """
     kept: list[Heartbeat] = []
-    oldest: dict[str | None, int] = {}  # of each site, the place in `kept`
+    site_of_last: str | None = None
     unsaid: dict[str | None, tuple[str, ...]] = {}
     for heartbeat in _newest_first(heartbeats):
         site = heartbeat.site_id if heartbeat.site_id in unsaid or len(unsaid) < SITES_APART else None
@@ -125,13 +125,13 @@ def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
         if not (is_newest or said):
             continue
         unsaid[site] = tuple(field for field in unsaid.get(site, OPTIONAL_FIELDS) if field not in said)
-        if not is_newest and heartbeat.received_at == kept[oldest[site]].received_at:
-            newer = kept[oldest[site]] = copy(kept[oldest[site]])
+        if not is_newest and site == site_of_last and heartbeat.received_at == kept[-1].received_at:
+            kept[-1] = copy(kept[-1])
             for field in said:
-                setattr(newer, field, getattr(heartbeat, field))
+                setattr(kept[-1], field, getattr(heartbeat, field))
         else:
-            oldest[site] = len(kept)
             kept.append(heartbeat)
+            site_of_last = site
     return kept[::-1]
 
 
@@ -161,3 +161,8 @@ def of_several(heartbeats: Iterable[Heartbeat]) -> dict[str, list[Heartbeat]]:
 def says_more(heartbeat: Heartbeat) -> bool:
     """Say whether a heartbeat has any optional field."""
     return any(getattr(heartbeat, field) is not None for field in OPTIONAL_FIELDS)
+
+
+def without_fields(heartbeat: Heartbeat) -> Heartbeat:
+    """Return the sign of life alone: device, site and time."""
+    return Heartbeat(heartbeat.device_id, heartbeat.site_id, heartbeat.received_at)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from hvac_heartbeat.heartbeat import OPTIONAL_FIELDS
@@ -29,7 +30,8 @@ def ingest(records: Iterable[Record], writer: Writer, deadline: float, *, refuse
         EventRefused: 413 with nothing written, where a record holds more than 10,000 heartbeats and `refuse_too_many`.
     """
     heartbeats, outcome = read(records, refuse_too_many=refuse_too_many)
-    result = writer.write(heartbeats, deadline - _S_PER_HEARTBEAT * len(heartbeats))
+    reserve = min(_S_PER_HEARTBEAT * len(heartbeats), max(deadline - time.monotonic(), 0) / 2)
+    result = writer.write(heartbeats, deadline - reserve)
     if not result.is_clean:
         _add(result, heartbeats, outcome)
     return outcome
@@ -49,8 +51,8 @@ def _add(result: WriteResult, heartbeats: Sequence[Heartbeat], outcome: Outcome)
             outcome.verdicts[index] = Verdict.FAILED
         elif device_id in result.outdated:
             outcome.verdicts[index] = Verdict.OUTDATED
-        elif key in result.ignored:
-            reason = result.ignored[key].reason
+        elif (*key, heartbeat.received_at) in result.ignored:
+            reason = result.ignored[*key, heartbeat.received_at].reason
             said = [field for field in OPTIONAL_FIELDS if getattr(heartbeat, field) is not None]
             ignored += [Complaint(field, reason, index, device_id) for field in said]
     outcome.rejected.merge(rejected)

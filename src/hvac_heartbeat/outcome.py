@@ -9,6 +9,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from hvac_heartbeat.errors import StoreUnavailable
 
@@ -69,15 +70,15 @@ class BatchResult(msgspec.Struct, frozen=True):
 class WriteResult:
     """What became of an event's heartbeats; a device in none of the four was updated.
 
-    What is rejected, or loses its optional fields, is named by device and site: the store may take a device at one site
-    and refuse it at another.
+    What is rejected is named by device and site, because the store may take a device at one site and refuse it at
+    another; what loses its optional fields, by its time too.
     """
 
     def __init__(self) -> None:
         self.outdated: set[str] = set()
         self.failed: set[str] = set()
         self.rejected: dict[tuple[str, str], Complaint] = {}
-        self.ignored: dict[tuple[str, str], Complaint] = {}
+        self.ignored: dict[tuple[str, str, datetime | None], Complaint] = {}
         self.failure: StoreUnavailable | None = None
 
     @property

@@ -50,6 +50,7 @@ def read(records: Iterable[Record], *, refuse_too_many: bool = False) -> tuple[l
             heartbeats += _read_block(block, arrivals, outcome)
             block, arrivals = [], []
     heartbeats += _read_block(block, arrivals, outcome)
+    outcome.ignored.merge(())  # a clock's complaints come before those of its block
     return heartbeats, outcome
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,13 +13,21 @@ _LIMIT: Final = 50_000  # devices; some 10 MB
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """When a device was refused, in seconds of `time.monotonic`, and why.
+    """When a device was refused, in seconds of `time.monotonic`, at which site, and why.
 
-    Without `complaint` the refusal may pass, or the store took the device but not its optional fields.
+    With `is_permanent` the store refused the device itself, with `lacks_fields` its optional fields alone. Without
+    either, the refusal may pass.
     """
 
     at: float
-    complaint: Complaint | None
+    site_id: str
+    complaint: Complaint
+    is_permanent: bool = False
+    lacks_fields: bool = False
+
+    def is_same(self, site_id: str, complaint: Complaint) -> bool:
+        """Say whether the device itself was refused at this site for this."""
+        return self.is_permanent and self.site_id == site_id and self.complaint == complaint
 
 
 class Refusals:
@@ -43,10 +50,10 @@ class Refusals:
         """Return a device's last refusal, None for a device that is not known to be refused."""
         return self._by_hash.get(hash(device_id))
 
-    def add(self, device_id: str, complaint: Complaint | None) -> None:
-        """Remember that a device was refused just now."""
+    def add(self, device_id: str, refusal: Refusal) -> None:
+        """Remember the last refusal of a device."""
         self.remove(device_id)
-        self._by_hash[hash(device_id)] = Refusal(time.monotonic(), complaint)
+        self._by_hash[hash(device_id)] = refusal
         if len(self._by_hash) > _LIMIT:
             del self._by_hash[next(iter(self._by_hash))]
 

@@ -147,9 +147,10 @@ class Cloud:
         }
 
     def aws(self, *arguments: str) -> Any:
-        """Run an AWS CLI command and return its answer, None where it has none."""
+        """Run a command of version 1, which knows the newest fields; return its answer, None where it has none."""
+        environment = self.environment(self.iot_cli)
         answer = subprocess.run(
-            ["aws", "--output", "json", *arguments], env=self.environment(), check=True, capture_output=True, text=True
+            ["aws", "--output", "json", *arguments], env=environment, check=True, capture_output=True, text=True
         )
         return json.loads(answer.stdout) if answer.stdout.strip() else None
 

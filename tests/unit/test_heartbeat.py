@@ -161,6 +161,15 @@ def test_those_of_one_time_become_one_and_the_later_in_the_batch_wins() -> None:
     assert merge([Heartbeat("a", "s"), Heartbeat("a", "s", status="ready")]) == [Heartbeat("a", "s", status="ready")]
 
 
+def test_of_one_time_at_several_sites_the_later_in_the_batch_wins_each_field() -> None:
+    beats = [
+        Heartbeat("a", "s1", cpu_pct=1, received_at=ARRIVAL),
+        Heartbeat("a", "s2", cpu_pct=2, received_at=ARRIVAL),
+        Heartbeat("a", "s1", received_at=ARRIVAL),
+    ]
+    assert merge(beats) == beats  # in this order, each written over the one before
+
+
 def test_each_of_the_newest_sites_is_merged_by_itself_and_all_others_as_one() -> None:
     """The database may refuse the newest site; what an older one says must not be lost with it."""
     batch = [Heartbeat("b", f"s{second % 50}", status="ready", received_at=later(second)) for second in range(100)]

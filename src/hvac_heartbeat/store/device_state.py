@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hvac_heartbeat.store.database import Database
 
 _NEW_DEVICE: Final = Complaint("device_id", "is a device never seen before, and new devices are not accepted")
-_WRITTEN_BY_US: Final = {*Heartbeat.__struct_fields__, "last_seen_ts", "updated_at"}
+_WRITTEN_BY_US: Final = {*Heartbeat.__struct_fields__, "last_seen_ts", "updated_at"} - {"received_at"}
 _NOT_NULL: Final = "23502"  # PostgreSQL manual, appendix A
 _AT_FAULT: Final = ("22", "23")  # the row's value, or a constraint of the table
 
@@ -76,17 +76,20 @@ class DeviceState:
             return BatchResult()  # the rows need not be looked at
         rows = texts(answer)
         rejected = {device_id: _NEW_DEVICE for device_id, *verdict in rows if verdict == ["new"]}
-        answered = {device_id for device_id, *_ in rows}
-        outdated = frozenset(one.device_id for one in heartbeats if one.device_id not in answered)
-        if len(rows) + len(outdated) == len(heartbeats):
-            return BatchResult(outdated, rejected)
-        # The table has devices in another spelling than ours (citext, char(n)), so that it is not known which are
-        # outdated. Halves that are all written, or not at all, tell; to repeat a write is harmless.
-        if len(heartbeats) == 1:
-            return BatchResult()
-        middle = len(heartbeats) // 2
-        halves = [self._write(half, deadline) for half in (heartbeats[:middle], heartbeats[middle:])]
-        return BatchResult(halves[0].outdated | halves[1].outdated, halves[0].rejected | halves[1].rejected)
+        return BatchResult(_unanswered(heartbeats, {device_id for device_id, *_ in rows}), rejected)
+
+
+def _unanswered(heartbeats: Sequence[Heartbeat], answered: set[str]) -> frozenset[str]:
+    """Return the devices that the answer does not name, in whatever spelling: char(n) pads, citext keeps the first."""
+    missing = [heartbeat.device_id for heartbeat in heartbeats if heartbeat.device_id not in answered]
+    if len(missing) + len(answered) == len(heartbeats):
+        return frozenset(missing)
+    spelled = {_folded(device_id) for device_id in answered.difference(one.device_id for one in heartbeats)}
+    return frozenset(device_id for device_id in missing if _folded(device_id) not in spelled)
+
+
+def _folded(device_id: str) -> str:
+    return device_id.rstrip().casefold()
 
 
 def _complaint(refused: StatementRefused) -> Complaint:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.store.database import Database
 from tests.database.refusals.foreign_key_schema import Fleet, stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import psycopg
+    from psycopg.pq.abc import PGresult
 
     Handler = Callable[[object], Any]
 
@@ -91,13 +93,14 @@ def test_a_row_that_a_policy_refuses_fails_alone(as_role: Callable[[str], Fleet]
     assert len(stored(parents)) == 50
 
 
+@pytest.mark.parametrize("column", ["owner", "received_at"])
 def test_a_column_that_nobody_fills_fails_everything_and_rejects_nobody(
-    handler: Handler, connection: psycopg.Connection
+    handler: Handler, connection: psycopg.Connection, column: str
 ) -> None:
     """23502 on a column that is not ours is about us. PostgreSQL asks for it before ON CONFLICT: known devices too."""
     handler(_beats("a"))
-    connection.execute("ALTER TABLE device_state ADD COLUMN owner text")
-    connection.execute("UPDATE device_state SET owner = 'somebody'; ALTER TABLE device_state ALTER owner SET NOT NULL")
+    connection.execute(f"ALTER TABLE device_state ADD {column} text NOT NULL DEFAULT 'x'")
+    connection.execute(f"ALTER TABLE device_state ALTER {column} DROP DEFAULT")
     with pytest.raises(StoreUnavailable) as raised:
         handler(_beats("a", "b"))
     assert raised.value.sqlstate == "23502"
@@ -147,6 +150,23 @@ def test_an_id_that_is_too_long_for_the_column_is_rejected_alone(
     body = json.loads(handler(_many("far too long"))["body"])
     assert (len(body["updated_devices"]), [found["device_id"] for found in body["rejected"]]) == (200, ["far too long"])
     assert "22001" in body["rejected"][0]["reason"]
+
+
+def test_a_column_that_pads_costs_no_statement_more(
+    handler: Handler, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.execute("DROP VIEW v_devices_stale; ALTER TABLE device_state ALTER device_id TYPE char(64)")
+    handler(_beats(*(f"{number}" for number in range(0, 1_000, 10)), received_at="2026-01-02T00:00:00Z"))
+    sent = []
+    execute = Database.execute
+
+    def counted(*arguments: Any) -> PGresult:
+        sent.append(arguments)
+        return execute(*arguments)
+
+    monkeypatch.setattr(Database, "execute", counted)
+    body = json.loads(handler(_beats(*map(str, range(1_000)), received_at="2026-01-01T00:00:00Z"))["body"])
+    assert (len(sent), len(body["updated_devices"]), len(body["outdated_devices"])) == (1, 900, 100)
 
 
 @pytest.mark.parametrize("kind", ["citext", "char(12)"])
