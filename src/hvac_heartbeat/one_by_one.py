@@ -179,16 +179,18 @@ class OneByOne:
         """Say of a device that was written without its optional fields what was said of them the last time."""
         known = self._refused.get(device_id)
         if known is not None:
-            for heartbeat in heartbeats:
-                self._result.ignored[device_id, heartbeat.site_id, heartbeat.received_at] = known.complaint
+            newest = merge(heartbeats)[-1]  # the one that was written
+            self._result.ignored[device_id, newest.site_id, newest.received_at] = known.complaint
 
     def _write_without_fields(self, device_ids: Sequence[str], devices: Mapping[str, list[Heartbeat]]) -> None:
         """Write those whose optional fields were refused lately without them, in case there is no time for more."""
         bare = []
         for device_id in device_ids:
-            known, (heartbeat, *others) = self._refused.get(device_id), devices[device_id]
-            if known is not None and known.lacks_fields and known.site_id == heartbeat.site_id and not others:
-                bare.append(without_fields(heartbeat))
+            known = self._refused.get(device_id)
+            if known is not None and known.lacks_fields:
+                *older, newest = merge(devices[device_id])
+                if known.site_id == newest.site_id and not older:
+                    bare.append(without_fields(newest))
         for start in range(0, len(bare), BATCH_LIMIT):
             batch = bare[start : start + BATCH_LIMIT]
             try:

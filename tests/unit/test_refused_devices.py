@@ -123,9 +123,13 @@ def test_on_a_slow_database_a_retry_gets_further_until_nothing_fails(table: Call
     assert not write(writer, store, event).failed
 
 
-def test_refused_fields_of_a_whole_fleet_cost_some_statements_and_no_retry(table: Callable[..., Table]) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+def test_refused_fields_of_a_whole_fleet_cost_some_statements_and_no_retry(
+    table: Callable[..., Table], times: int
+) -> None:
     store = table(lambda h: TOO_LONG if h.agent_version else None, seconds=0.004)
-    writer, event = Writer(store), [beat(f"{number:05}", agent_version="x") for number in range(10_000)]
+    event = [beat(f"{n % 10_000:05}", second=n // 10_000, agent_version="x") for n in range(10_000 * times)]
+    writer = Writer(store)
     tries = next(count for count in range(1, 20) if not write(writer, store, event).failed)
     assert tries < 6
     store.statements = 0
