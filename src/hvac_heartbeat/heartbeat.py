@@ -53,7 +53,7 @@ class HeartbeatRejected(Exception):
         self.complaint = Complaint(field, reason)
 
 
-_YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
+YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
 
 OPTIONAL: dict[str, Callable[[object], object]] = {
     "status": fields.status,
@@ -147,7 +147,7 @@ def _newest_first(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
 
 
 def _arrival_order(heartbeat: Heartbeat) -> tuple[bool, datetime]:
-    return heartbeat.received_at is None, heartbeat.received_at or _YEAR_2
+    return heartbeat.received_at is None, heartbeat.received_at or YEAR_2
 
 
 def of_several(heartbeats: Iterable[Heartbeat]) -> dict[str, list[Heartbeat]]:

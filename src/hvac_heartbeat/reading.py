@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,19 +9,18 @@ import msgspec
 from hvac_heartbeat import fields
 from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.fields import CLOCK_TOLERANCE, Unusable
-from hvac_heartbeat.heartbeat import Heartbeat, HeartbeatRejected, latest, read_exactly
+from hvac_heartbeat.heartbeat import YEAR_2, Heartbeat, HeartbeatRejected, latest, read_exactly
 from hvac_heartbeat.outcome import Complaint, Outcome, Verdict
 from hvac_heartbeat.records import RECORD_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from hvac_heartbeat.records import Binding, Record
 
-
 _HEARTBEATS = list[Heartbeat]
 _BLOCK = 1_000  # heartbeats
-_YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
 _NO_OBJECT = Complaint("heartbeat", "is not a JSON object")
 # The latter for a lone surrogate where C wants UTF-8.
 _NOT_IN_C = (msgspec.ValidationError, UnicodeEncodeError)
@@ -143,7 +141,7 @@ def _are_clean(heartbeats: list[Heartbeat]) -> bool:
         return False
     uploads = [heartbeat for heartbeat in heartbeats if heartbeat.last_upload_ts is not None]
     return not uploads or all(
-        _YEAR_2 < heartbeat.last_upload_ts <= latest(heartbeat.received_at) + CLOCK_TOLERANCE  # type: ignore[operator]
+        YEAR_2 < heartbeat.last_upload_ts <= latest(heartbeat.received_at) + CLOCK_TOLERANCE  # type: ignore[operator]
         for heartbeat in uploads
     )
 
