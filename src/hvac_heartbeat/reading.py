@@ -179,6 +179,6 @@ def _earlier(known: datetime | None, body: Any, index: int, outcome: Outcome) ->
     try:
         found = fields.moment(body["received_at"])
     except Unusable as unusable:
-        outcome.ignored.add(Complaint("received_at", str(unusable), index))
+        outcome.ignored.add(Complaint("received_at", str(unusable), index, body.get("device_id")))
         return known
     return found if known is None else min(known, found)
