@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,13 +40,36 @@ class Function:
     capture: pytest.CaptureFixture[str]
 
     def __call__(self, event: object, context: object = None) -> Any:
-        """Invoke the function with an event as Lambda decodes it, and take the answer as Lambda encodes it."""
-        answer = handler.lambda_handler(event, context or Context())
-        return json.loads(json.dumps(answer))
+        """Invoke the function with an event as Lambda decodes it; return its answer with the JSON in `body` decoded."""
+        answer = json.loads(json.dumps(handler.lambda_handler(event, context or Context())))
+        return answer | {"body": json.loads(answer["body"])} if "body" in answer else answer
 
     def log(self) -> list[dict[str, Any]]:
         """Return the log lines since the last look, each of which must be one JSON object."""
         return [json.loads(line) for line in self.capture.readouterr().out.splitlines()]
+
+    def verdicts(self) -> dict[str, Any]:
+        """Return the last invocation's counts, without those that are zero, and the names of its rejected records."""
+        *rejections, line = self.log()
+        assert len(rejections) == line["rejected"]
+        counts = {name: line[name] for name in COUNTS if line[name]}
+        rejected = [f"{found['record']}: {found['field']} {found['reason']}" for found in rejections]
+        return counts | ({"rejected": rejected} if rejected else {})
+
+
+class _Now:
+    """Equals the text of a time that is no more than ten seconds away, as an answer's `timestamp` is written."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        if not (isinstance(other, str) and re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.\d{3}Z", other)):
+            return False
+        return abs(datetime.now(UTC) - datetime.fromisoformat(other)) < timedelta(seconds=10)
+
+
+NOW = _Now()
+COUNTS = ("updated", "outdated", "rejected", "failed", "ignored_fields")
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +95,35 @@ def function(environment: dict[str, str], capsys: pytest.CaptureFixture[str]) ->
     handler.reset()
     yield Function(capsys)
     handler.reset()
+
+
+@pytest.fixture
+def newer(connection: psycopg.Connection) -> datetime:
+    """The `last_seen_ts` of the device "newer", to which every heartbeat of these tests is an outdated one."""
+    row = connection.execute(
+        "INSERT INTO device_state (device_id, site_id, last_seen_ts)"
+        " VALUES ('newer', 'building-a', now() + interval '1 minute') RETURNING last_seen_ts"
+    ).fetchone()
+    assert row
+    found: datetime = row[0]
+    return found
+
+
+@pytest.fixture
+def away(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A database that cannot be reached, and a short time in which to find that out."""
+    monkeypatch.setenv("DB_HOST", "/nonexistent")
+    return Context(seconds=0.2)
+
+
+@pytest.fixture
+def failing(connection: psycopg.Connection) -> None:
+    """A table whose trigger raises what may pass, for the device "failing" and no other."""
+    connection.execute(
+        "CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN IF new.device_id = 'failing' THEN RAISE EXCEPTION 'break'; END IF; RETURN new; END $$;"
+        "CREATE TRIGGER break BEFORE INSERT ON device_state FOR EACH ROW EXECUTE FUNCTION break()"
+    )
 
 
 @pytest.fixture

@@ -89,12 +89,12 @@ class EventMaker:
         name = random.choice((*SAMPLES, *_TICKS))
         if name in _TICKS:
             return sample(name)
-        kind = SAMPLES[name]
+        trigger = SAMPLES[name]
         at = datetime.now(UTC) - timedelta(seconds=random.randrange(100_000))
         count = random.choice((1, 1, 2, 3, 8))
-        if kind.answers == "direct":
-            return kind.event([_dump(self._heartbeat()) for _ in range(count)], at)
-        return kind.event([self._body() for _ in range(count)], at)
+        if trigger.answers == "direct":
+            return trigger.event([_dump(self._heartbeat()) for _ in range(count)], at)
+        return trigger.event([self._body() for _ in range(count)], at)
 
     def _mutated(self) -> Any:
         event = self._clean()
@@ -112,10 +112,10 @@ class EventMaker:
                 (node[:cut], node[cut:], b64encode(node.encode("utf-8", "replace")).decode(), node * 2)
             )
         if isinstance(node, list):
-            place = random.randrange(len(node))
+            index = random.randrange(len(node))
             if random.random() < 0.2:
-                return node[:place] + random.choice(([], [self._odd()], node)) + node[place + 1 :]
-            return [*node[:place], self._mutate(node[place]), *node[place + 1 :]]
+                return node[:index] + random.choice(([], [self._odd()], node)) + node[index + 1 :]
+            return [*node[:index], self._mutate(node[index]), *node[index + 1 :]]
         key = random.choice(list(node))
         if random.random() < 0.15:
             return {name: value for name, value in node.items() if name != key}

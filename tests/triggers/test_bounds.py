@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.aws.envelopes import EVENT_LIMIT, RECORD_LIMIT
-from tests.triggers.trigger_samples import SAMPLES, sample
+from tests.triggers.trigger_samples import ONE, SAMPLES, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from tests.small_lambda import SmallLambda
+    from tests.triggers.conftest import Function
 
 MB = 1 << 20
 EVENT_SIZE = 6 * MB - 8_000  # bytes; Lambda's limit, and room for the envelope
@@ -167,3 +168,27 @@ def test_the_longest_answer_comes_before_the_deadline(
     release.join()
     assert done.completed
     assert done.status == (200 if seconds < 13 else 503)
+
+
+@pytest.mark.parametrize("name", ["sqs", "kinesis", "kafka-msk", "sns", "eventbridge"])
+def test_a_record_of_more_than_10_000_heartbeats_is_rejected_as_one(
+    name: str, function: Function, seen: Callable[[], dict[str, Any]]
+) -> None:
+    too_many = [{"device_id": str(number), "site_id": "s"} for number in range(10_001)]
+    in_one_record = name in ("sns", "eventbridge")
+    function(SAMPLES[name].event(too_many if in_one_record else [{"devices": too_many}, ONE]))
+    rejection, invocation = function.log()
+    assert rejection["reason"] == "holds 10001 heartbeats, at most 10000 are taken: send smaller ones"
+    assert invocation["rejected"] == 1
+    assert list(seen()) == ([] if in_one_record else ["hvac-001"])
+
+
+def test_an_event_of_more_than_10_000_heartbeats_is_written_in_parts(
+    function: Function, seen: Callable[[], dict[str, Any]]
+) -> None:
+    records = [
+        {"devices": [{"device_id": f"{record}-{number}", "site_id": "s"} for number in range(5_000)]}
+        for record in range(3)
+    ]
+    assert function(SAMPLES["sqs"].event(records)) == {"batchItemFailures": []}
+    assert len(seen()) == 15_000

@@ -64,7 +64,7 @@ def check_heartbeat(heartbeat: Heartbeat) -> None:
 
 
 class CheckingStore:
-    """Checks every batch instead of writing it, and fails or refuses when it is told to."""
+    """Checks every batch instead of writing it, and fails or refuses when `Store` says so."""
 
     def __init__(self, *_: object, **__: object) -> None:
         self.heartbeats = 0
@@ -76,22 +76,22 @@ class CheckingStore:
             check_heartbeat(heartbeat)
         device_state._as_arrays(heartbeats)  # they can be packed for the wire
         self.heartbeats += len(heartbeats)
-        if Told.to == "fail":
+        if Store.will == "fail":
             raise StoreUnavailable
-        if Told.to == "fail in part" and set(ids).intersection(Told.apart(ids)):
+        if Store.will == "fail in part" and set(ids).intersection(Store.refused(ids)):
             raise BatchRefused(Complaint("heartbeat", "may pass"), StoreUnavailable())
-        if Told.to == "refuse in part" and set(ids).intersection(Told.apart(ids)):
+        if Store.will == "refuse in part" and set(ids).intersection(Store.refused(ids)):
             raise BatchRefused(Complaint("heartbeat", "violates x"))
-        return BatchResult(outdated=frozenset(ids[1::2]) if Told.to == "refuse in part" else frozenset())
+        return BatchResult(outdated=frozenset(ids[1::2]) if Store.will == "refuse in part" else frozenset())
 
 
-class Told:
-    """What the doubles are to do in this invocation."""
+class Store:
+    """What the doubles do in this invocation."""
 
-    to = "write"
+    will = "write"
 
     @staticmethod
-    def apart(ids: Sequence[str]) -> list[str]:
+    def refused(ids: Sequence[str]) -> list[str]:
         """Return which of these devices the double refuses: about half of all there are."""
         return [device_id for device_id in ids if sum(map(ord, device_id)) % 2]
 
@@ -105,7 +105,7 @@ class CountingDatabase:
         pass
 
     def run(self, statement: str, deadline: float) -> list[tuple[int, ...]]:
-        if Told.to == "fail":
+        if Store.will == "fail":
             raise StoreUnavailable
         return [(3, 1)]
 
@@ -167,13 +167,13 @@ def test_52_000_generated_events_give_only_documented_answers(seed: int, monkeyp
     raised = updated = rejected = 0
     for _ in range(13_000):
         event = maker.event()
-        Told.to = random.choice(("write",) * 6 + ("fail", "fail in part", "refuse in part"))
+        Store.will = random.choice(("write",) * 6 + ("fail", "fail in part", "refuse in part"))
         log = io.StringIO()
         with contextlib.redirect_stdout(log):
             try:
                 answer = handler.lambda_handler(event, context)
             except StoreUnavailable:
-                assert Told.to.startswith("fail")
+                assert Store.will.startswith("fail")
                 assert recognise(event).name not in HTTP
                 raised += 1
             else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.aws.triggers.http import BODY_LIMIT
-from tests.triggers.http_requests import BEAT, headers, on_every_gateway, request
+from tests.triggers.http_requests import BEAT, on_every_gateway, request, response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_a_text_that_takes_over_12_mb_in_memory_is_refused(name: str, function: 
     event["body"] = json.dumps(BEAT | {"padding": "x" * 5_000_000 + "\U0001f525"}, ensure_ascii=False)
     answer = function(event)
     assert answer["statusCode"] == 413
-    assert "12 MB" in json.loads(answer["body"])["message"]
+    assert "12 MB" in answer["body"]["message"]
 
 
 @on_every_gateway
@@ -63,16 +63,14 @@ def test_a_malformed_body_is_the_senders_mistake(spoiled: str, function: Functio
     body, reason = SPOILED_BODIES[spoiled]
     answer = function(request("http-api", "POST", "/heartbeat") | {"body": body})
     assert answer["statusCode"] == 400
-    assert json.loads(answer["body"])["rejected"] == [
-        {"index": 0, "device_id": None, "field": "body", "reason": reason}
-    ]
+    assert answer["body"]["rejected"] == [{"index": 0, "device_id": None, "field": "body", "reason": reason}]
 
 
 @pytest.mark.parametrize("wrong", ["?", "e30", "ü", "e30=\n", 7, None])
 def test_wrong_base64_is_a_malformed_body(wrong: object, function: Function) -> None:
     answer = function(request("http-api", "POST", "/heartbeat") | {"body": wrong, "isBase64Encoded": True})
     assert answer["statusCode"] == 400
-    assert json.loads(answer["body"])["rejected"][0]["field"] == "body"
+    assert answer["body"]["rejected"][0]["field"] == "body"
 
 
 SPOILED_VALUES = [
@@ -96,7 +94,7 @@ def test_a_value_that_json_forbids_spoils_only_itself(
     body = f'[{{"device_id": "a", "site_id": "s", {spoiled}}}, {{"device_id": "b", "site_id": "s", "cpu_pct": 1}}]'
     answer = function(request("http-api", "POST", "/heartbeat") | {"body": body})
     assert answer["statusCode"] == 200
-    assert [found["index"] for found in json.loads(answer["body"])["ignored_fields"]] == [0]
+    assert [found["index"] for found in answer["body"]["ignored_fields"]] == [0]
     assert list(seen()) == ["a", "b"]
 
 
@@ -107,7 +105,7 @@ def test_an_identity_that_json_forbids_spoils_only_its_record(
     body = f'[{{"device_id": {identity}, "site_id": "s"}}, {{"device_id": "b", "site_id": "s"}}]'
     answer = function(request("http-api", "POST", "/heartbeat") | {"body": body})
     assert answer["statusCode"] == 207
-    assert [found["index"] for found in json.loads(answer["body"])["rejected"]] == [0]
+    assert [found["index"] for found in answer["body"]["rejected"]] == [0]
     assert list(seen()) == ["b"]
 
 
@@ -159,9 +157,9 @@ def test_a_body_that_the_gateway_has_decompressed_is_taken_as_it_is(function: Fu
 @on_every_gateway
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "gzip, deflate", "ü"])
 def test_another_compression_is_told_which_ones_are_taken(name: str, coding: str, function: Function) -> None:
+    body = {"message": "Only gzip and deflate are taken as Content-Encoding", "updated_devices": []}
     answer = function(compressed(name, coding, b"?"))
-    assert answer["statusCode"] == 415
-    assert headers(answer)["accept-encoding"] == "gzip, deflate"
+    assert answer == response(name, 415, body, **{"accept-encoding": "gzip, deflate"})
 
 
 GOOD = json.dumps(BEAT).encode()
@@ -185,7 +183,7 @@ def test_a_spoiled_compressed_body_is_the_senders_mistake(
 ) -> None:
     answer = function(compressed("http-api", coding, content))
     assert answer["statusCode"] == 400
-    assert json.loads(answer["body"])["rejected"][0]["reason"] == reason
+    assert answer["body"]["rejected"][0]["reason"] == reason
 
 
 @pytest.mark.parametrize("size", [BODY_LIMIT + 1, 1 << 30])
@@ -197,4 +195,4 @@ def test_what_is_over_6_mb_when_it_is_decompressed_is_refused(size: int, functio
     )
     answer = function(compressed("http-api", "gzip", content))
     assert answer["statusCode"] == 413
-    assert "6 MB when it is decompressed" in json.loads(answer["body"])["message"]
+    assert "6 MB when it is decompressed" in answer["body"]["message"]

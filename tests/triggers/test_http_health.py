@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws import handler, health
 from tests.triggers.conftest import Context
-from tests.triggers.http_requests import headers, on_every_gateway, request
+from tests.triggers.http_requests import on_every_gateway, request, response
 
 if TYPE_CHECKING:
     import psycopg
@@ -23,14 +22,12 @@ def test_health_is_200_with_the_database_reached_and_503_without(
     name: str, function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = function(request(name, "GET", "/prod/health"))
-    body = json.loads(answer["body"])
-    assert (answer["statusCode"], body["healthy"], body["message"]) == (200, True, "The database answers")
+    assert answer == response(name, 200, {"message": "The database answers", "healthy": True})
     handler.reset()
     monkeypatch.setenv("DB_HOST", "/nonexistent")
     answer = function(request(name, "GET", "/health"), Context(seconds=1.0))
-    body = json.loads(answer["body"])
-    assert (answer["statusCode"], body["healthy"]) == (503, False)
-    assert headers(answer)["retry-after"].isdigit()
+    body = {"message": "The database cannot be reached", "healthy": False}
+    assert answer == response(name, 503, body, **{"retry-after": "5"})
     assert function.log()[-1]["failure"]
 
 

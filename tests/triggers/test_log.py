@@ -10,7 +10,7 @@ import pytest
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.errors import StoreUnavailable
-from tests.triggers.conftest import Context
+from tests.triggers.conftest import COUNTS, Context
 from tests.triggers.trigger_samples import SAMPLES, TriggerSample, sample
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PASSWORD = "correct-horse-battery-staple"
 SECRETS = ("a-body-of-a-device", PASSWORD)
-COUNTS = {"updated", "outdated", "rejected", "failed", "ignored_fields"}
 TIMES = {"database_ms", "total_ms"}
 
 
@@ -29,7 +28,7 @@ def check_embedded_metrics(line: dict[str, Any]) -> None:
     assert directive["Namespace"] == "HvacHeartbeat"
     assert 0 < len(directive["Metrics"]) <= 100
     units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
-    assert {name for name, unit in units.items() if unit == "Count"} >= COUNTS
+    assert {name for name, unit in units.items() if unit == "Count"} >= {*COUNTS}
     assert {name for name, unit in units.items() if unit == "Milliseconds"} == TIMES
     for name in units:
         assert isinstance(line[name], int | float)
@@ -50,13 +49,13 @@ def event_of_three() -> list[object]:
     ]
 
 
-@pytest.mark.parametrize("kind", SAMPLES.values(), ids=SAMPLES.keys())
+@pytest.mark.parametrize("trigger", SAMPLES.values(), ids=SAMPLES.keys())
 def test_every_invocation_writes_one_metric_line_and_one_line_a_rejection(
-    kind: TriggerSample, function: Function, event_of_three: list[object], monkeypatch: pytest.MonkeyPatch
+    trigger: TriggerSample, function: Function, event_of_three: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "DB_PASSWORD" not in os.environ:  # the server of TEST_DATABASE_URL may want one of its own
         monkeypatch.setenv("DB_PASSWORD", PASSWORD)
-    event = kind.event(event_of_three, datetime.now(UTC))
+    event = trigger.event(event_of_three)
     function(event)
     rejection, first = function.log()
     check_embedded_metrics(first)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +30,7 @@ def test_a_new_device_is_rejected_by_name_while_known_ones_are_written(
     before = seen()
     answer = function([{"device_id": d, "site_id": "s"} for d in ("z", "a", "B", "Ä", "a")])
     assert answer["statusCode"] == 207
-    body = json.loads(answer["body"])
+    body = answer["body"]
     assert body["updated_devices"] == ["a", "B"]
     reason = "is a device never seen before, and new devices are not accepted"
     assert body["rejected"] == [
@@ -47,7 +46,7 @@ def test_a_new_device_is_rejected_by_name_while_known_ones_are_written(
 @pytest.mark.usefixtures("_three_known")
 def test_an_outdated_heartbeat_of_a_known_device_is_not_taken_for_a_new_device(function: Function) -> None:
     answer = function([{"device_id": d, "site_id": "s", "received_at": 1_700_000_000} for d in ("newer", "new")])
-    body = json.loads(answer["body"])
+    body = answer["body"]
     assert (answer["statusCode"], body["outdated_devices"], body["updated_devices"]) == (207, ["newer"], [])
     assert [found["device_id"] for found in body["rejected"]] == ["new"]
 

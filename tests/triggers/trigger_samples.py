@@ -6,13 +6,22 @@ import json
 from base64 import b64encode
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
+
+# What the tests send: two good heartbeats and one for each other end that a heartbeat can come to.
+ONE = {"device_id": "hvac-001", "site_id": "building-a"}
+TWO = {"device_id": "hvac-002", "site_id": "building-a"}
+OUTDATED = {"device_id": "newer", "site_id": "building-a"}  # with the fixture `newer`
+FAILING = {"device_id": "failing", "site_id": "building-a"}  # with the fixture `failing`
+NAMELESS = {"site_id": "building-a"}
+ODD = {"device_id": "hvac-003", "site_id": "building-a", "status": "asleep"}
+AT = datetime(2026, 1, 5, 12, 0, 0, 123_000, UTC)  # when they arrived in AWS
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -128,14 +137,14 @@ class TriggerSample:
     wrap: Callable[[Sequence[str], datetime], Any]
     has_clock: bool = True
 
-    def event(self, heartbeats: Sequence[object], at: datetime) -> Any:
-        """Return the event with these heartbeats."""
+    def event(self, heartbeats: Sequence[object], at: datetime = AT) -> Any:
+        """Return the event with these heartbeats, or with these texts in their place."""
         return self.wrap([body if isinstance(body, str) else json.dumps(body) for body in heartbeats], at)
 
 
 SAMPLES = {
-    kind.name: kind
-    for kind in (
+    trigger.name: trigger
+    for trigger in (
         TriggerSample("http-api", "http", _http("http-api")),
         TriggerSample("function-url", "http", _http("function-url")),
         TriggerSample("rest-api", "http", _http("rest-api")),

@@ -29,6 +29,6 @@ def test_what_went_wrong_is_told_and_not_that_the_time_ran_out_over_it(monkeypat
     full = ConnectFailed(psycopg.OperationalError("FATAL:  sorry, too many clients already"), "db:5432")
     silent = ConnectFailed(DeadlinePassed("the server did not answer in time"), "db:5432")
     monkeypatch.setattr(database, "connect", Mock(side_effect=chain([full], repeat(silent))))
-    with pytest.raises(StoreUnavailable, match="no connection left") as told:
+    with pytest.raises(StoreUnavailable, match="no connection left") as raised:
         Database(Settings()).run("SELECT 1", time.monotonic() + 0.5)
-    assert told.value.sqlstate == "53300"
+    assert raised.value.sqlstate == "53300"
