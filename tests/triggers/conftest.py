@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +13,7 @@ from tests.conftest import TABLE_AND_VIEW, _new_database
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     import psycopg
 
@@ -57,18 +56,6 @@ class Function:
         return counts | ({"rejected": rejected} if rejected else {})
 
 
-class _Now:
-    """Equals the text of a time that is no more than ten seconds away, as an answer's `timestamp` is written."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __eq__(self, other: object) -> bool:
-        if not (isinstance(other, str) and re.fullmatch(r"[0-9-]{10}T[0-9:]{8}\.\d{3}Z", other)):
-            return False
-        return abs(datetime.now(UTC) - datetime.fromisoformat(other)) < timedelta(seconds=10)
-
-
-NOW = _Now()
 COUNTS = ("updated", "outdated", "rejected", "failed", "ignored_fields")
 
 

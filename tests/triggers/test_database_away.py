@@ -94,13 +94,6 @@ def test_every_trigger_on_a_stopped_server_and_again_when_it_is_back(
         assert function(trigger.event(GOOD)).get("statusCode", 200) == 200
 
 
-def test_a_cold_container_finds_no_server(stopped: PostgresServer, function: Function) -> None:
-    handler.reset()
-    with pytest.raises(StoreUnavailable):
-        function(GOOD[0], Context(seconds=1.0))
-    _check_503(function(SAMPLES["http-api"].event(GOOD), Context(seconds=1.0)))
-
-
 @pytest.mark.parametrize("trigger", SAMPLES.values(), ids=SAMPLES.keys())
 def test_unusable_settings_are_a_failure_that_names_the_variables(
     trigger: TriggerSample, function: Function, monkeypatch: pytest.MonkeyPatch

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
-from tests.triggers.conftest import NOW
+from tests.triggers.answers import NOW, accepted, body, complaint, none_accepted, not_a_status
 from tests.triggers.trigger_samples import AT, FAILING, NAMELESS, ODD, ONE, OUTDATED, TWO
 
 if TYPE_CHECKING:
@@ -19,128 +19,67 @@ if TYPE_CHECKING:
     from tests.triggers.conftest import Context, Function
 
 CLOCK = {"received_at": AT.isoformat()}
-NOT_A_STATUS = {"device_id": "hvac-003", "field": "status", "reason": "is not one of ready, degraded, error"}
-NONE = {"message": "No heartbeat could be accepted", "updated_devices": []}
 # By name: the event, the answer, which devices were written.
 CASES: dict[str, tuple[object, int, dict[str, Any], set[str]]] = {
-    "one heartbeat": (
-        ONE | CLOCK,
-        200,
-        {"message": "Heartbeat updated for 1 device(s)", "updated_devices": ["hvac-001"]},
-        {"hvac-001"},
-    ),
-    "several": (
+    "one heartbeat": (ONE | CLOCK, 200, accepted("hvac-001"), {"hvac-001"}),
+    "several, in the order of the event": (
         {"devices": [TWO, ONE, TWO], **CLOCK},
         200,
-        {"message": "Heartbeat updated for 2 device(s)", "updated_devices": ["hvac-002", "hvac-001"]},
+        accepted("hvac-002", "hvac-001"),
         {"hvac-001", "hvac-002"},
     ),
-    "a plain list": (
-        [ONE | CLOCK, TWO | CLOCK],
-        200,
-        {"message": "Heartbeat updated for 2 device(s)", "updated_devices": ["hvac-001", "hvac-002"]},
-        {"hvac-001", "hvac-002"},
-    ),
+    "a list": ([ONE | CLOCK, TWO | CLOCK], 200, accepted("hvac-001", "hvac-002"), {"hvac-001", "hvac-002"}),
     "one outdated": (
         {"devices": [OUTDATED, ONE], **CLOCK},
         200,
-        {
-            "message": "Heartbeat updated for 1 device(s)",
-            "updated_devices": ["hvac-001"],
-            "outdated_devices": ["newer"],
-        },
+        accepted("hvac-001", outdated_devices=["newer"]),
         {"hvac-001"},
     ),
     "one rejected": (
         {"devices": [NAMELESS, ONE], **CLOCK},
         207,
-        {
-            "message": "Heartbeat updated for 1 device(s)",
-            "updated_devices": ["hvac-001"],
-            "rejected": [{"index": 0, "device_id": None, "field": "device_id", "reason": "is missing"}],
-        },
+        accepted("hvac-001", rejected=[complaint(0, None, "device_id", "is missing")]),
         {"hvac-001"},
     ),
-    "one rejected beside an outdated one": (
+    "one rejected beside an outdated one, and cut to 64 characters": (
         [OUTDATED | CLOCK, {"device_id": "x" * 300}],
         207,
-        {
-            "message": "Heartbeat updated for 0 device(s)",
-            "updated_devices": [],
-            "outdated_devices": ["newer"],
-            "rejected": [
-                {"index": 1, "device_id": "x" * 64, "field": "device_id", "reason": "is longer than 256 characters"}
-            ],
-        },
-        set(),
-    ),
-    "all rejected": (
-        {"devices": [NAMELESS, 7], **CLOCK},
-        400,
-        NONE
-        | {
-            "rejected": [
-                {"index": 0, "device_id": None, "field": "device_id", "reason": "is missing"},
-                {"index": 1, "device_id": None, "field": "heartbeat", "reason": "is not a JSON object"},
-            ]
-        },
+        accepted(
+            outdated_devices=["newer"],
+            rejected=[complaint(1, "x" * 64, "device_id", "is longer than 256 characters")],
+        ),
         set(),
     ),
     "one ignored field": (
         {"devices": [ONE, ODD], **CLOCK},
         200,
-        {
-            "message": "Heartbeat updated for 2 device(s)",
-            "updated_devices": ["hvac-001", "hvac-003"],
-            "ignored_fields": [{"index": 1, **NOT_A_STATUS}],
-        },
+        accepted("hvac-001", "hvac-003", ignored_fields=[not_a_status(1, "hvac-003")]),
         {"hvac-001", "hvac-003"},
-    ),
-    "no list": (
-        {"devices": {}},
-        400,
-        NONE | {"rejected": [{"index": 0, "device_id": None, "field": "devices", "reason": "is not a list"}]},
-        set(),
-    ),
-    "an empty list": (
-        {"devices": []},
-        400,
-        NONE | {"rejected": [{"index": 0, "device_id": None, "field": "devices", "reason": "is empty"}]},
-        set(),
     ),
     "a list without a heartbeat": (
         [None, {"eventSource": "aws:s3"}, [[]]],
         400,
-        NONE
-        | {
-            "rejected": [
-                {"index": 0, "device_id": None, "field": "heartbeat", "reason": "is not a JSON object"},
-                {"index": 1, "device_id": None, "field": "device_id", "reason": "is missing"},
-                {"index": 2, "device_id": None, "field": "heartbeat", "reason": "is not a JSON object"},
-            ]
-        },
+        none_accepted(
+            complaint(0, None, "heartbeat", "is not a JSON object"),
+            complaint(1, None, "device_id", "is missing"),
+            complaint(2, None, "heartbeat", "is not a JSON object"),
+        ),
         set(),
     ),
+    "no list": ({"devices": {}}, 400, none_accepted(complaint(0, None, "devices", "is not a list")), set()),
+    "an empty list": ({"devices": []}, 400, none_accepted(complaint(0, None, "devices", "is empty")), set()),
     "1,001 complaints": (
         [{}] * 1_001,
         400,
-        NONE
-        | {
-            "rejected": [
-                {"index": index, "device_id": None, "field": "device_id", "reason": "is missing"}
-                for index in range(1_000)
-            ],
-            "rejected_count": 1_001,
-        },
+        none_accepted(
+            *(complaint(index, None, "device_id", "is missing") for index in range(1_000)), rejected_count=1_001
+        ),
         set(),
     ),
     "10,001 heartbeats": (
         {"devices": [ONE] * 10_001},
         413,
-        {
-            "message": "The event holds 10001 heartbeats, at most 10000 are taken: send smaller ones",
-            "updated_devices": [],
-        },
+        body("The event holds 10001 heartbeats, at most 10000 are taken: send smaller ones"),
         set(),
     ),
 }
@@ -150,22 +89,19 @@ CASES: dict[str, tuple[object, int, dict[str, Any], set[str]]] = {
 def test_the_exact_answer(
     case: str, function: Function, newer: datetime, seen: Callable[[], dict[str, datetime]]
 ) -> None:
-    event, status, body, written = CASES[case]
-    assert function(event) == {"statusCode": status, "body": body | {"timestamp": NOW}}
+    event, status, answer, written = CASES[case]
+    assert function(event) == {"statusCode": status, "body": answer}
     assert seen() == dict.fromkeys(written, AT) | {"newer": newer}
 
 
 def test_of_the_events_clock_and_a_heartbeats_own_the_earlier_counts_and_else_the_databases(
     function: Function, seen: Callable[[], dict[str, datetime]]
 ) -> None:
-    earlier, before = AT - timedelta(hours=1), datetime.now(UTC)
-    unclear = {"index": 2, "device_id": "hvac-003", "field": "received_at", "reason": "is not a time in ISO 8601"}
+    earlier = AT - timedelta(hours=1)
     assert function({"devices": [ONE | {"received_at": earlier.timestamp()}, TWO], **CLOCK})["statusCode"] == 200
     answer = function([OUTDATED, FAILING, ODD | {"received_at": "soon", "status": None}])
-    assert answer["body"]["ignored_fields"] == [unclear]
-    written = seen()
-    assert (written.pop("hvac-001"), written.pop("hvac-002")) == (earlier, AT)
-    assert all(before <= at <= datetime.now(UTC) for at in written.values())
+    assert answer["body"]["ignored_fields"] == [complaint(2, "hvac-003", "received_at", "is not a time in ISO 8601")]
+    assert seen() == {"hvac-001": earlier, "hvac-002": AT, "failing": NOW, "hvac-003": NOW, "newer": NOW}
 
 
 def test_the_caller_gets_an_exception_when_anything_failed(
@@ -183,7 +119,7 @@ def test_the_caller_gets_an_exception_while_the_database_is_away(function: Funct
     assert function.verdicts() == {"failed": 1, "rejected": ["event: device_id is missing"]}
 
 
-def test_what_the_database_refuses_is_told_by_its_constraint_and_nothing_else(
+def test_what_the_database_refuses_names_its_constraint_and_nothing_else(
     function: Function, connection: psycopg.Connection
 ) -> None:
     """The server's own message and detail hold SQL and other devices' values."""

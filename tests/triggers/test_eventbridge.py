@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
-from tests.triggers.conftest import NOW
+from tests.triggers.answers import NOW, accepted, complaint, none_accepted, not_a_status
 from tests.triggers.trigger_samples import AT, FAILING, NAMELESS, ODD, ONE, OUTDATED, SAMPLES, TWO, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     import psycopg
 
@@ -21,57 +21,40 @@ if TYPE_CHECKING:
 
 event = SAMPLES["eventbridge"].event
 RECORD = "event 17793124-05d4-b198-2fde-7ededc63b103"
-NOT_A_STATUS = {"device_id": "hvac-003", "field": "status", "reason": "is not one of ready, degraded, error"}
 # By name: the detail, the answer, what the log says, which devices were written.
 CASES: dict[str, tuple[object, int, dict[str, Any], dict[str, Any], set[str]]] = {
     "all well": (
         {"devices": [ONE, TWO]},
         200,
-        {"message": "Heartbeat updated for 2 device(s)", "updated_devices": ["hvac-001", "hvac-002"]},
+        accepted("hvac-001", "hvac-002"),
         {"updated": 2},
         {"hvac-001", "hvac-002"},
     ),
     "one outdated": (
         [ONE, OUTDATED],
         200,
-        {
-            "message": "Heartbeat updated for 1 device(s)",
-            "updated_devices": ["hvac-001"],
-            "outdated_devices": ["newer"],
-        },
+        accepted("hvac-001", outdated_devices=["newer"]),
         {"updated": 1, "outdated": 1},
         {"hvac-001"},
     ),
     "one rejected": (
         {"devices": [ONE, NAMELESS]},
         207,
-        {
-            "message": "Heartbeat updated for 1 device(s)",
-            "updated_devices": ["hvac-001"],
-            "rejected": [{"index": 1, "device_id": None, "field": "device_id", "reason": "is missing"}],
-        },
+        accepted("hvac-001", rejected=[complaint(1, None, "device_id", "is missing")]),
         {"updated": 1, "rejected": [f"{RECORD}: device_id is missing"]},
         {"hvac-001"},
     ),
     "all rejected": (
         {"devices": []},
         400,
-        {
-            "message": "No heartbeat could be accepted",
-            "updated_devices": [],
-            "rejected": [{"index": 0, "device_id": None, "field": "devices", "reason": "is empty"}],
-        },
+        none_accepted(complaint(0, None, "devices", "is empty")),
         {"rejected": [f"{RECORD}: devices is empty"]},
         set(),
     ),
     "one ignored field, and a detail that is JSON text": (
         json.dumps(ODD),
         200,
-        {
-            "message": "Heartbeat updated for 1 device(s)",
-            "updated_devices": ["hvac-003"],
-            "ignored_fields": [{"index": 0, **NOT_A_STATUS}],
-        },
+        accepted("hvac-003", ignored_fields=[not_a_status(0, "hvac-003")]),
         {"updated": 1, "ignored_fields": 1},
         {"hvac-003"},
     ),
@@ -82,8 +65,8 @@ CASES: dict[str, tuple[object, int, dict[str, Any], dict[str, Any], set[str]]] =
 def test_the_exact_answer(
     case: str, function: Function, newer: datetime, seen: Callable[[], dict[str, datetime]]
 ) -> None:
-    detail, status, body, verdicts, written = CASES[case]
-    assert function(event([]) | {"detail": detail}) == {"statusCode": status, "body": body | {"timestamp": NOW}}
+    detail, status, answer, verdicts, written = CASES[case]
+    assert function(event([]) | {"detail": detail}) == {"statusCode": status, "body": answer}
     assert function.verdicts() == verdicts
     assert seen() == dict.fromkeys(written, AT) | {"newer": newer}
 
@@ -104,10 +87,9 @@ def test_the_event_comes_again_while_the_database_is_away(function: Function, aw
 
 
 def test_an_event_without_id_and_time_arrives_now(function: Function, seen: Callable[[], dict[str, datetime]]) -> None:
-    before = datetime.now(UTC)
     assert function({"detail-type": "x", "source": "y", "detail": [ONE, {}]})["statusCode"] == 207
     assert function.verdicts() == {"updated": 1, "rejected": ["event None: device_id is missing"]}
-    assert before <= seen()["hvac-001"] <= datetime.now(UTC)
+    assert seen() == {"hvac-001": NOW}
 
 
 on_every_tick = pytest.mark.parametrize("name", ["schedule", "scheduler"])

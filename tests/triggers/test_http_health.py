@@ -7,8 +7,9 @@ import time
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws import handler, health
+from tests.triggers.answers import NOW, response
 from tests.triggers.conftest import Context
-from tests.triggers.http_requests import on_every_gateway, request, response
+from tests.triggers.http_requests import on_every_gateway, request
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,11 +23,11 @@ def test_health_is_200_with_the_database_reached_and_503_without(
     name: str, function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = function(request(name, "GET", "/prod/health"))
-    assert answer == response(name, 200, {"message": "The database answers", "healthy": True})
+    assert answer == response(name, 200, {"message": "The database answers", "healthy": True, "timestamp": NOW})
     handler.reset()
     monkeypatch.setenv("DB_HOST", "/nonexistent")
     answer = function(request(name, "GET", "/health"), Context(seconds=1.0))
-    body = {"message": "The database cannot be reached", "healthy": False}
+    body = {"message": "The database cannot be reached", "healthy": False, "timestamp": NOW}
     assert answer == response(name, 503, body, **{"retry-after": "5"})
     assert function.log()[-1]["failure"]
 

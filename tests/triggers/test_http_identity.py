@@ -9,7 +9,7 @@ import pytest
 
 from hvac_heartbeat.errors import SettingsError
 from hvac_heartbeat.settings import Settings
-from tests.triggers.conftest import NOW
+from tests.triggers.answers import body, complaint, none_accepted
 from tests.triggers.trigger_samples import sample
 
 if TYPE_CHECKING:
@@ -83,16 +83,8 @@ def test_a_device_may_not_speak_for_another(
 ) -> None:
     claim, event = CALLERS[caller]
     monkeypatch.setenv("HEARTBEAT_DEVICE_CLAIM", claim)
-    rejection = {"field": "device_id", "reason": "is not the one that the sender is authenticated for"}
-    assert _send(function, event, {"device_id": "d2", "site_id": "s"}) == (
-        403,
-        {
-            "message": "No heartbeat could be accepted",
-            "updated_devices": [],
-            "timestamp": NOW,
-            "rejected": [{"index": 0, "device_id": "d2", **rejection}],
-        },
-    )
+    rejection = complaint(0, "d2", "device_id", "is not the one that the sender is authenticated for")
+    assert _send(function, event, {"device_id": "d2", "site_id": "s"}) == (403, none_accepted(rejection))
     assert not seen()
     status, body = _send(function, event, [{"device_id": name, "site_id": "s"} for name in ("d2", "d1", "D1")])
     assert status == 207
@@ -106,8 +98,7 @@ def test_a_configured_claim_that_is_absent_is_401(
 ) -> None:
     monkeypatch.setenv("HEARTBEAT_DEVICE_CLAIM", "jwt.claims.other")
     message = "The caller's identity names no device: authenticate as one"  # and not how that is configured
-    body = {"message": message, "updated_devices": [], "timestamp": NOW}
-    assert _send(function, CALLERS[caller][1], {"device_id": "d1", "site_id": "s"}) == (401, body)
+    assert _send(function, CALLERS[caller][1], {"device_id": "d1", "site_id": "s"}) == (401, body(message))
     assert not seen()
 
 

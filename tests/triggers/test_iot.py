@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
-from tests.triggers.conftest import NOW
+from tests.triggers.answers import accepted, complaint, none_accepted, not_a_status
 from tests.triggers.trigger_samples import AT, ODD, SAMPLES, sample
 
 if TYPE_CHECKING:
@@ -20,40 +20,32 @@ if TYPE_CHECKING:
     from tests.triggers.conftest import Context, Function
 
 EARLIER = AT - timedelta(minutes=7)
-UPDATED = {"message": "Heartbeat updated for 1 device(s)", "updated_devices": ["hvac-001"]}
-NONE = {"message": "No heartbeat could be accepted", "updated_devices": []}
-NOT_A_STATUS = {"field": "status", "reason": "is not one of ready, degraded, error"}
 # By name: what a rule adds to the sample, the answer, which devices were written.
 CASES: dict[str, tuple[dict[str, object], int, dict[str, Any], set[str]]] = {
-    "all well": ({}, 200, UPDATED, {"hvac-001"}),
-    "the topic outranks the payload": ({"device_id": "other", "site_id": 7}, 200, UPDATED, {"hvac-001"}),
-    "outdated": (
-        {"topic_device": "newer"},
-        200,
-        {"message": "Heartbeat updated for 0 device(s)", "updated_devices": [], "outdated_devices": ["newer"]},
-        set(),
-    ),
+    "all well": ({}, 200, accepted("hvac-001"), {"hvac-001"}),
+    "the topic outranks the payload": ({"device_id": "other", "site_id": 7}, 200, accepted("hvac-001"), {"hvac-001"}),
+    "outdated": ({"topic_device": "newer"}, 200, accepted(outdated_devices=["newer"]), set()),
     "rejected": (
         {"topic_device": " ", "device_id": "hvac-001"},
         400,
-        NONE | {"rejected": [{"index": 0, "device_id": " ", "field": "device_id", "reason": "is blank"}]},
+        none_accepted(complaint(0, " ", "device_id", "is blank")),
         set(),
     ),
     "an ignored field": (
         {"status": "asleep"},
         200,
-        UPDATED | {"ignored_fields": [{"index": 0, "device_id": "hvac-001", **NOT_A_STATUS}]},
+        accepted("hvac-001", ignored_fields=[not_a_status(0, "hvac-001")]),
         {"hvac-001"},
     ),
     "a gateway's list": (
         {"devices": [{"device_id": "a", "site_id": "other"}, ODD, 7], "topic_device": None},
         207,
-        {
-            "message": "Heartbeat updated for 2 device(s)",
-            "updated_devices": ["a", "hvac-003"],
-            "rejected": [{"index": 2, "device_id": None, "field": "heartbeat", "reason": "is not a JSON object"}],
-            "ignored_fields": [{"index": 1, "device_id": "hvac-003", **NOT_A_STATUS}],
-        },
+        accepted(
+            "a",
+            "hvac-003",
+            rejected=[complaint(2, None, "heartbeat", "is not a JSON object")],
+            ignored_fields=[not_a_status(1, "hvac-003")],
+        ),
         {"a", "hvac-003"},
     ),
 }
@@ -67,8 +59,8 @@ def test_the_exact_answer(
     seen: Callable[[], dict[str, datetime]],
     connection: psycopg.Connection,
 ) -> None:
-    added, status, body, written = CASES[case]
-    assert function(sample("iot") | added) == {"statusCode": status, "body": body | {"timestamp": NOW}}
+    added, status, answer, written = CASES[case]
+    assert function(sample("iot") | added) == {"statusCode": status, "body": answer}
     assert seen() == dict.fromkeys(written, AT) | {"newer": newer}
     assert connection.execute("SELECT DISTINCT site_id FROM device_state").fetchall() == [("building-a",)]
 

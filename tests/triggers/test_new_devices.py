@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.triggers.answers import accepted, complaint, none_accepted
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import psycopg
 
     from tests.triggers.conftest import Function
+
+NEVER_SEEN = ("device_id", "is a device never seen before, and new devices are not accepted")
 
 
 @pytest.fixture
@@ -29,14 +33,8 @@ def test_a_new_device_is_rejected_by_name_while_known_ones_are_written(
 ) -> None:
     before = seen()
     answer = function([{"device_id": d, "site_id": "s"} for d in ("z", "a", "B", "Ä", "a")])
-    assert answer["statusCode"] == 207
-    body = answer["body"]
-    assert body["updated_devices"] == ["a", "B"]
-    reason = "is a device never seen before, and new devices are not accepted"
-    assert body["rejected"] == [
-        {"index": 0, "device_id": "z", "field": "device_id", "reason": reason},
-        {"index": 3, "device_id": "Ä", "field": "device_id", "reason": reason},
-    ]
+    rejected = [complaint(0, "z", *NEVER_SEEN), complaint(3, "Ä", *NEVER_SEEN)]
+    assert answer == {"statusCode": 207, "body": accepted("a", "B", rejected=rejected)}
     after = seen()
     assert after.keys() == before.keys()
     assert after["a"] > before["a"]
@@ -46,14 +44,14 @@ def test_a_new_device_is_rejected_by_name_while_known_ones_are_written(
 @pytest.mark.usefixtures("_three_known")
 def test_an_outdated_heartbeat_of_a_known_device_is_not_taken_for_a_new_device(function: Function) -> None:
     answer = function([{"device_id": d, "site_id": "s", "received_at": 1_700_000_000} for d in ("newer", "new")])
-    body = answer["body"]
-    assert (answer["statusCode"], body["outdated_devices"], body["updated_devices"]) == (207, ["newer"], [])
-    assert [found["device_id"] for found in body["rejected"]] == ["new"]
+    rejected = [complaint(1, "new", *NEVER_SEEN)]
+    assert answer == {"statusCode": 207, "body": accepted(outdated_devices=["newer"], rejected=rejected)}
 
 
 @pytest.mark.usefixtures("_three_known")
 def test_nothing_but_new_devices_is_answered_with_400(function: Function, seen: Callable[[], dict[str, Any]]) -> None:
-    assert function({"device_id": "new", "site_id": "s"})["statusCode"] == 400
+    answer = function({"device_id": "new", "site_id": "s"})
+    assert answer == {"statusCode": 400, "body": none_accepted(complaint(0, "new", *NEVER_SEEN))}
     assert "new" not in seen()
 
 

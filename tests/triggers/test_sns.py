@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
-from tests.triggers.conftest import NOW
+from tests.triggers.answers import accepted, complaint, none_accepted, not_a_status
 from tests.triggers.trigger_samples import AT, FAILING, NAMELESS, ODD, ONE, OUTDATED, SAMPLES, TWO
 
 if TYPE_CHECKING:
@@ -18,59 +18,34 @@ if TYPE_CHECKING:
 
 event = SAMPLES["sns"].event
 MESSAGE_ID = "95df01b4-ee98-5cb9-9903-4c221d41eb5e"
-NOT_A_STATUS = {"device_id": "hvac-003", "field": "status", "reason": "is not one of ready, degraded, error"}
 # By name: the heartbeats of one notification, the answer, what the log says, which devices were written.
 CASES: dict[str, tuple[list[object], int, dict[str, Any], dict[str, Any], set[str]]] = {
-    "all well": (
-        [ONE, TWO],
-        200,
-        {"message": "Heartbeat updated for 2 device(s)", "updated_devices": ["hvac-001", "hvac-002"]},
-        {"updated": 2},
-        {"hvac-001", "hvac-002"},
-    ),
+    "all well": ([ONE, TWO], 200, accepted("hvac-001", "hvac-002"), {"updated": 2}, {"hvac-001", "hvac-002"}),
     "one outdated": (
         [ONE, OUTDATED],
         200,
-        {
-            "message": "Heartbeat updated for 1 device(s)",
-            "updated_devices": ["hvac-001"],
-            "outdated_devices": ["newer"],
-        },
+        accepted("hvac-001", outdated_devices=["newer"]),
         {"updated": 1, "outdated": 1},
         {"hvac-001"},
     ),
     "one rejected": (
         [ONE, NAMELESS],
         207,
-        {
-            "message": "Heartbeat updated for 1 device(s)",
-            "updated_devices": ["hvac-001"],
-            "rejected": [{"index": 1, "device_id": None, "field": "device_id", "reason": "is missing"}],
-        },
+        accepted("hvac-001", rejected=[complaint(1, None, "device_id", "is missing")]),
         {"updated": 1, "rejected": [f"{MESSAGE_ID}: device_id is missing"]},
         {"hvac-001"},
     ),
     "one ignored field": (
         [ONE, ODD],
         200,
-        {
-            "message": "Heartbeat updated for 2 device(s)",
-            "updated_devices": ["hvac-001", "hvac-003"],
-            "ignored_fields": [{"index": 1, **NOT_A_STATUS}],
-        },
+        accepted("hvac-001", "hvac-003", ignored_fields=[not_a_status(1, "hvac-003")]),
         {"updated": 2, "ignored_fields": 1},
         {"hvac-001", "hvac-003"},
     ),
     "no JSON": (
         ["{id: 1}"],
         400,
-        {
-            "message": "No heartbeat could be accepted",
-            "updated_devices": [],
-            "rejected": [
-                {"index": 0, "device_id": None, "field": "body", "reason": "is not JSON: see line 1, column 2"}
-            ],
-        },
+        none_accepted(complaint(0, None, "body", "is not JSON: see line 1, column 2")),
         {"rejected": [f"{MESSAGE_ID}: body is not JSON: see line 1, column 2"]},
         set(),
     ),
@@ -81,8 +56,8 @@ CASES: dict[str, tuple[list[object], int, dict[str, Any], dict[str, Any], set[st
 def test_the_exact_answer(
     case: str, function: Function, newer: datetime, seen: Callable[[], dict[str, datetime]]
 ) -> None:
-    heartbeats, status, body, verdicts, written = CASES[case]
-    assert function(event(heartbeats)) == {"statusCode": status, "body": body | {"timestamp": NOW}}
+    heartbeats, status, answer, verdicts, written = CASES[case]
+    assert function(event(heartbeats)) == {"statusCode": status, "body": answer}
     assert function.verdicts() == verdicts
     assert seen() == dict.fromkeys(written, AT) | {"newer": newer}  # it arrived when it was published
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.triggers.conftest import NOW
+from tests.triggers.answers import body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +70,7 @@ def test_an_unknown_event_is_refused_with_400_and_nothing_is_written(
     name: str, function: Function, seen: Callable[[], dict[str, Any]]
 ) -> None:
     message = 'The event holds no heartbeats: send one object with device_id and site_id, or {"devices": [...]}'
-    body = {"message": message, "updated_devices": [], "timestamp": NOW}
-    assert function(UNKNOWN[name]) == {"statusCode": 400, "body": body}
+    assert function(UNKNOWN[name]) == {"statusCode": 400, "body": body(message)}
     (line,) = function.log()
     assert (line["trigger"], line["refused"], line["database_ms"]) == ("unknown", 400, 0)
     assert not seen()
