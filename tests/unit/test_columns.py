@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def test_the_parameters_of_the_statements_are_the_fields_of_a_heartbeat_in_their_order() -> None:
     parameters = re.findall(r"\$(\d+)::.* AS (\w+)", queries()["heartbeats"])
-    assert parameters == [(str(place), field) for place, field in enumerate(Heartbeat.__struct_fields__, 1)]
+    assert parameters == [(str(number), field) for number, field in enumerate(Heartbeat.__struct_fields__, 1)]
 
 
 @pytest.mark.parametrize("field", ["device_id", "site_id", "agent_version"])

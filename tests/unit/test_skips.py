@@ -47,7 +47,7 @@ def run(folder: Path, **variables: str) -> tuple[int, list[str]]:
 def test_what_is_left_out_is_told_with_a_line_for_each_reason(tmp_path: Path) -> None:
     code, lines = run(tmp_path)
     assert code == 0
-    [heading] = [place for place, line in enumerate(lines) if " left out " in line]
+    [heading] = [index for index, line in enumerate(lines) if " left out " in line]
     assert lines[heading + 1 : -1] == [
         "4 tests: the tool is not here: `make tool`",
         "1 test: the server is not here: `make server`",
