@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import Outcome, WriteResult
+    from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.records import Record
-    from hvac_heartbeat.writing import Writer
+    from hvac_heartbeat.writing import Writer, WriteResult
 
 # What is left to do for each heartbeat once the time for writing is up, at 128 MB (7.2 % of a core).
 _S_PER_HEARTBEAT: Final = 0.00005
@@ -32,7 +32,7 @@ def ingest(records: Iterable[Record], writer: Writer, deadline: float, *, refuse
     heartbeats, outcome = read(records, refuse_too_many=refuse_too_many)
     reserve = min(_S_PER_HEARTBEAT * len(heartbeats), max(deadline - time.monotonic(), 0) / 2)
     result = writer.write(heartbeats, deadline - reserve)
-    if not result.is_clean:
+    if result.outdated or result.failed or result.rejected or result.ignored:
         _add(result, heartbeats, outcome)
     return outcome
 

@@ -9,7 +9,6 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
     from hvac_heartbeat.errors import StoreUnavailable
 
@@ -65,26 +64,6 @@ class BatchResult(msgspec.Struct, frozen=True):
 
     outdated: frozenset[str] = frozenset()
     rejected: dict[str, Complaint] = msgspec.field(default_factory=dict)
-
-
-class WriteResult:
-    """What became of an event's heartbeats; a device in none of the four was updated.
-
-    What is rejected is named by device and site, because the store may take a device at one site and refuse it at
-    another; what loses its optional fields, by its time too.
-    """
-
-    def __init__(self) -> None:
-        self.outdated: set[str] = set()
-        self.failed: set[str] = set()
-        self.rejected: dict[tuple[str, str], Complaint] = {}
-        self.ignored: dict[tuple[str, str, datetime | None], Complaint] = {}
-        self.failure: StoreUnavailable | None = None
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether every heartbeat was updated, with all its fields."""
-        return not (self.outdated or self.failed or self.rejected or self.ignored)
 
 
 class Outcome(msgspec.Struct):

@@ -4,25 +4,55 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
 
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
 from hvac_heartbeat.heartbeat import merge, of_several
-from hvac_heartbeat.one_by_one import BATCH_LIMIT, HOPELESS, EventStore, OneByOne
-from hvac_heartbeat.refusals import Refusals
+from hvac_heartbeat.refused import BATCH_LIMIT, HOPELESS, OneByOne, Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.one_by_one import Store
-    from hvac_heartbeat.outcome import WriteResult
+    from hvac_heartbeat.outcome import BatchResult, Complaint
 
 _SMALL_BATCH: Final = 8  # a refused batch of so few is not halved any more
 
 
+class Store(Protocol):
+    """Keeps the newest heartbeat of every device."""
+
+    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
+        """Write up to 10,000 heartbeats of different devices, ordered by device id, before `deadline`.
+
+        `deadline` is in seconds of `time.monotonic`. All or nothing.
+
+        Raises:
+            BatchRefused: the store does not take a row of the batch.
+            StoreUnavailable: it could not write any, and all are worth a retry.
+        """
+        ...
+
+
+class WriteResult(msgspec.Struct):
+    """What became of an event's heartbeats; a device in none of the four was updated.
+
+    What is rejected is named by device and site, because the store may take a device at one site and refuse it at
+    another; what loses its optional fields, by its time too.
+    """
+
+    outdated: set[str] = msgspec.field(default_factory=set)
+    failed: set[str] = msgspec.field(default_factory=set)
+    rejected: dict[tuple[str, str], Complaint] = msgspec.field(default_factory=dict)
+    ignored: dict[tuple[str, str, datetime | None], Complaint] = msgspec.field(default_factory=dict)
+    failure: StoreUnavailable | None = None
+
+
 class Writer:
-    """Writes heartbeats to a store, and remembers for the next event which devices it refused."""
+    """Writes events to a store, and remembers for the next one which devices it refused."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,58 +65,100 @@ class Writer:
         are left over go one by one, after all others. A device that was refused goes there at once with the next
         event, behind those that were not tried yet: each retry of an event gets further than the last.
         """
-        return _EventWrite(self._store, self._refused, deadline).write(heartbeats)
+        return EventWriter(self._store, self._refused, deadline).write(heartbeats)
 
 
-class _EventWrite:
+class EventWriter:
+    """Writes one event: gathers what became of its heartbeats, and counts refusals in a row."""
+
     def __init__(self, store: Store, refused: Refusals, deadline: float) -> None:
-        self._store = EventStore(store, deadline)
+        self.deadline = deadline
+        self.result = WriteResult()
+        self.refusals_in_a_row = self.failures_in_a_row = 0
+        self._store = store
         self._refused = refused
         # Half of the time for halves, so that there is some for each device by itself.
         self._half_time = (time.monotonic() + deadline) / 2
+        self._several: dict[str, list[Heartbeat]] = {}  # of the devices with more than one heartbeat
         self._alone: dict[str, None] = {}  # devices to be written by themselves, in this order
 
     def write(self, heartbeats: Sequence[Heartbeat]) -> WriteResult:
+        """Write the event's heartbeats, in batches of one for each device, the oldest first."""
         first = {heartbeat.device_id: heartbeat for heartbeat in heartbeats}
         steps: dict[str, list[Heartbeat]] = {}
         if len(first) < len(heartbeats):
-            self._store.several = of_several(heartbeats)
-            steps = {device_id: merge(found) for device_id, found in self._store.several.items()}
+            self._several = of_several(heartbeats)
+            steps = {device_id: merge(found) for device_id, found in self._several.items()}
             first.update((device_id, found[0]) for device_id, found in steps.items())
-        refused = self._refused.longest_ago_first(list(first)) if self._refused else []
+        refused = self._refused.longest_ago_first(list(first)) if self._refused.by_hash else []
         self._alone = dict.fromkeys(refused)
         self._write_together([first[device_id] for device_id in sorted(first)])
-        for place in range(1, max(map(len, steps.values()), default=1)):
-            self._write_together([found[place] for found in steps.values() if place < len(found)])
+        for index in range(1, max(map(len, steps.values()), default=1)):
+            self._write_together([found[index] for found in steps.values() if index < len(found)])
         for device_id in refused:  # behind those that were not tried yet
             self._alone[device_id] = self._alone.pop(device_id)
         if self._alone:
-            several = self._store.several
-            devices = {device_id: several.get(device_id) or [first[device_id]] for device_id in self._alone}
-            OneByOne(self._store, self._refused).write(devices)
-        return self._store.result
+            devices = {device_id: self._several.get(device_id) or [first[device_id]] for device_id in self._alone}
+            OneByOne(self, self._refused).write(devices)
+        return self.result
+
+    def write_batch(self, batch: Sequence[Heartbeat]) -> None:
+        """Write a batch, all of it or nothing; raises as the store does."""
+        try:
+            result = self._store.write(batch, self.deadline)
+        except BatchRefused as refused:
+            self.refusals_in_a_row += 1
+            self.failures_in_a_row = 0 if refused.failure is None else self.failures_in_a_row + 1
+            raise
+        self.refusals_in_a_row = self.failures_in_a_row = 0
+        if self.result.outdated:  # by an older step, which this one has come after
+            self.result.outdated.difference_update(heartbeat.device_id for heartbeat in batch)
+        self.result.outdated |= result.outdated
+        for heartbeat in batch if result.rejected else ():
+            complaint = result.rejected.get(heartbeat.device_id)
+            if complaint is not None:
+                for one in self._several.get(heartbeat.device_id, (heartbeat,)):
+                    self.result.rejected[one.device_id, one.site_id] = complaint
+
+    def fail(self, heartbeats: Iterable[Heartbeat], failure: StoreUnavailable) -> None:
+        """Note that these heartbeats were not written, and are worth a retry."""
+        self.result.failed.update(heartbeat.device_id for heartbeat in heartbeats)
+        self.result.failure = self.result.failure or failure
 
     def _write_together(self, heartbeats: list[Heartbeat]) -> None:
         """Write them in batches; the devices of batches that stay refused are to be written alone."""
-        if self._alone or self._store.result.failed:
-            apart = self._alone.keys() | self._store.result.failed
+        if self._alone or self.result.failed:
+            apart = self._alone.keys() | self.result.failed
             heartbeats = [heartbeat for heartbeat in heartbeats if heartbeat.device_id not in apart]
-        halves: deque[list[Heartbeat]] = deque()
+        refused = []
         for start in range(0, len(heartbeats), BATCH_LIMIT):
-            self._try_batch(heartbeats[start : start + BATCH_LIMIT], halves)
+            batch = heartbeats[start : start + BATCH_LIMIT]
+            try:
+                self.write_batch(batch)
+            except BatchRefused:
+                refused.append(batch)
+            except StoreUnavailable as failure:
+                self.fail(batch, failure)
+        if refused:
+            self._write_halves(refused)
+
+    def _write_halves(self, refused: list[list[Heartbeat]]) -> None:
+        """Write what a store takes of batches that it has refused, one half to its end before the other."""
+        halves = deque(half for batch in refused for half in _halves(batch))
         while halves:
             batch = halves.popleft()
-            is_hopeless = self._store.refusals_in_a_row >= HOPELESS or time.monotonic() > self._half_time
+            is_hopeless = self.refusals_in_a_row >= HOPELESS or time.monotonic() > self._half_time
             if is_hopeless or len(batch) <= _SMALL_BATCH:
                 self._alone.update(dict.fromkeys(heartbeat.device_id for heartbeat in batch))
-            else:
-                self._try_batch(batch, halves)
+                continue
+            try:
+                self.write_batch(batch)
+            except BatchRefused:
+                halves.extendleft(reversed(_halves(batch)))
+            except StoreUnavailable as failure:
+                self.fail(batch, failure)
 
-    def _try_batch(self, batch: list[Heartbeat], halves: deque[list[Heartbeat]]) -> None:
-        try:
-            self._store.write(batch)
-        except BatchRefused:
-            middle = len(batch) // 2
-            halves.extendleft(half for half in (batch[middle:], batch[:middle]) if half)
-        except StoreUnavailable as failure:
-            self._store.fail((heartbeat.device_id for heartbeat in batch), failure)
+
+def _halves(batch: list[Heartbeat]) -> list[list[Heartbeat]]:
+    middle = len(batch) // 2
+    return [batch[:middle], batch[middle:]]

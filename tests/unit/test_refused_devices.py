@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hvac_heartbeat import one_by_one, writing
+from hvac_heartbeat import refused, writing
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
-from hvac_heartbeat.writing import Writer
+from hvac_heartbeat.writing import Writer, WriteResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from hvac_heartbeat.outcome import WriteResult
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FOREIGN_KEY = Complaint("heartbeat", "violates the database's constraint known")
@@ -54,7 +52,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Table]:
     def make(refuse: Callable[[Heartbeat], Complaint | None], seconds: float = 0.0) -> Table:
         made = Table(refuse, seconds)
         monkeypatch.setattr(writing, "time", made)
-        monkeypatch.setattr(one_by_one, "time", made)
+        monkeypatch.setattr(refused, "time", made)
         return made
 
     return make
@@ -137,7 +135,7 @@ def test_refused_fields_of_a_whole_fleet_cost_some_statements_and_no_retry(
     assert (result.failed, result.rejected, len(result.ignored)) == (set(), {}, 10_000)
     assert store.statements < 70
     store.refuse = lambda _: None
-    assert next(count for count in range(1, 5) if write(writer, store, event).is_clean) < 4
+    assert next(count for count in range(1, 5) if write(writer, store, event) == WriteResult()) < 4
     assert all(row.agent_version for row in store.rows.values())
 
 

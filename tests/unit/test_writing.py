@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hvac_heartbeat import refusals
+from hvac_heartbeat import refused
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
@@ -19,7 +19,7 @@ from hvac_heartbeat.writing import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hvac_heartbeat.outcome import WriteResult
+    from hvac_heartbeat.writing import WriteResult
 
 COMPLAINT = Complaint("heartbeat", "violates x")
 NOW = datetime.now(UTC)
@@ -88,10 +88,10 @@ def test_a_database_that_refuses_every_row_for_a_reason_that_may_pass_is_left_al
 
 
 def test_what_is_remembered_of_refused_devices_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "_LIMIT", 100)
+    monkeypatch.setattr(refused, "_REMEMBERED", 100)
     writer = Writer(PickyStore(lambda _: True))
     write(writer, fleet(1_000))
-    assert len(writer._refused) == 100
+    assert len(writer._refused.by_hash) == 100
 
 
 def test_an_event_is_let_go_of_when_it_was_written_whatever_was_refused() -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import psycopg
     from psycopg.pq.abc import PGresult
 
-    from hvac_heartbeat.outcome import WriteResult
     from hvac_heartbeat.settings import Settings
+    from hvac_heartbeat.writing import WriteResult
 
 FOREIGN_KEYS = """
 CREATE TABLE sites (site_id text PRIMARY KEY);

@@ -9,6 +9,7 @@ import pytest
 from psycopg import sql
 
 from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.writing import WriteResult
 from tests.database.refusals.foreign_key_schema import KNOWN_DEVICE, KNOWN_SITE, NOW, Fleet, rejected, stored
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def test_a_right_on_the_table_that_is_revoked_fails_the_batch_and_rejects_nobody
 ) -> None:
     """One row can be at fault for 42501 (a policy), so the batch is divided; it is given up before long."""
     fleet = as_role("GRANT SELECT, INSERT, UPDATE ON device_state TO {role}")
-    assert fleet.write("d1", "d2").is_clean
+    assert fleet.write("d1", "d2") == WriteResult()
     revoke = sql.SQL("REVOKE INSERT ON device_state FROM {}")
     parents.execute(revoke.format(sql.Identifier(fleet.database.settings.user)))
     many = [f"d{n}" for n in range(1, 2_000)]

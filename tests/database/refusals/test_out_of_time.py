@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hvac_heartbeat import one_by_one
+from hvac_heartbeat import refused
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
 from tests.database.refusals.foreign_key_schema import KNOWN_DEVICE, Fleet, rejected, stored
@@ -73,7 +73,7 @@ def test_good_devices_beside_known_strangers_are_written_at_once(
 def test_a_refusal_of_long_ago_rejects_nobody_untried(slow_fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     strangers = [f"stranger{n:03}" for n in range(100)]
     slow_fleet.write(*strangers, seconds=30)
-    monkeypatch.setattr(one_by_one, "_REFUSAL_LASTS_S", 0.0)  # as if that time had passed
+    monkeypatch.setattr(refused, "_REFUSAL_LASTS_S", 0.0)  # as if that time had passed
     result = slow_fleet.write(*strangers, seconds=0.3)
     assert result.failed
     assert result.failed.isdisjoint(rejected(result))

@@ -1,83 +1,80 @@
-"""Writes single devices, after all others: those that the store has refused, in this event or before."""
+"""The devices that the store has refused: what is remembered of them, and how they are written one by one."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
 from hvac_heartbeat.heartbeat import merge, newest_sites, says_more, without_fields
-from hvac_heartbeat.outcome import WriteResult
-from hvac_heartbeat.refusals import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import BatchResult, Complaint
-    from hvac_heartbeat.refusals import Refusals
+    from hvac_heartbeat.outcome import Complaint
+    from hvac_heartbeat.writing import EventWriter
 
 BATCH_LIMIT: Final = 10_000  # devices
 HOPELESS: Final = 64  # refusals in a row
+_REMEMBERED: Final = 50_000  # devices; some 10 MB
 _REFUSAL_LASTS_S: Final = 300.0
 
 
-class Store(Protocol):
-    """Keeps the newest heartbeat of every device."""
+class Refusal(msgspec.Struct, frozen=True):
+    """When a device was refused, in seconds of `time.monotonic`, at which site, and why.
 
-    def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
-        """Write up to 10,000 heartbeats of different devices, ordered by device id, before `deadline`.
+    With `is_permanent` the store refused the device itself, with `lacks_fields` its optional fields alone. Without
+    either, the refusal may pass.
+    """
 
-        `deadline` is in seconds of `time.monotonic`. All or nothing.
-
-        Raises:
-            BatchRefused: the store does not take a row of the batch.
-            StoreUnavailable: it could not write any, and all are worth a retry.
-        """
-        ...
+    at: float
+    site_id: str
+    complaint: Complaint
+    is_permanent: bool = False
+    lacks_fields: bool = False
 
 
-class EventStore:
-    """A store for the time of one event: gathers what became of the heartbeats, and counts refusals in a row."""
+class Refusals:
+    """The last refusal of each device; the oldest are forgotten when there are more than 50,000.
 
-    def __init__(self, store: Store, deadline: float) -> None:
-        self.deadline = deadline
-        self.result = WriteResult()
-        self.several: Mapping[str, list[Heartbeat]] = {}  # of the devices with more than one heartbeat
-        self.refusals_in_a_row = self.failures_in_a_row = 0
-        self._store = store
+    A device is kept by the hash of its id, because 50,000 ids can take half of the smallest Lambda's memory. The hash
+    has 64 bits and a secret key (Python's SipHash), so that no two ids share one, by chance or by design.
+    """
 
-    def write(self, batch: Sequence[Heartbeat]) -> None:
-        """Write a batch, all of it or nothing; raises as the store does."""
-        try:
-            result = self._store.write(batch, self.deadline)
-        except BatchRefused as refused:
-            self.refusals_in_a_row += 1
-            self.failures_in_a_row = 0 if refused.failure is None else self.failures_in_a_row + 1
-            raise
-        self.refusals_in_a_row = self.failures_in_a_row = 0
-        if self.result.outdated:  # by an older step, which this one has come after
-            self.result.outdated.difference_update(heartbeat.device_id for heartbeat in batch)
-        self.result.outdated |= result.outdated
-        for heartbeat in batch if result.rejected else ():
-            complaint = result.rejected.get(heartbeat.device_id)
-            if complaint is not None:
-                for one in self.several.get(heartbeat.device_id, (heartbeat,)):
-                    self.result.rejected[one.device_id, one.site_id] = complaint
+    def __init__(self) -> None:
+        self.by_hash: dict[int, Refusal] = {}  # the longest ago first, as each refusal moves a device to the end
 
-    def fail(self, device_ids: Iterable[str], failure: StoreUnavailable) -> None:
-        """Note that these devices were not written, and are worth a retry."""
-        self.result.failed.update(device_ids)
-        self.result.failure = self.result.failure or failure
+    def get(self, device_id: str) -> Refusal | None:
+        """Return a device's last refusal, None for a device that is not known to be refused."""
+        return self.by_hash.get(hash(device_id))
+
+    def add(self, device_id: str, refusal: Refusal) -> None:
+        """Remember the last refusal of a device."""
+        self.remove(device_id)
+        self.by_hash[hash(device_id)] = refusal
+        if len(self.by_hash) > _REMEMBERED:
+            del self.by_hash[next(iter(self.by_hash))]
+
+    def remove(self, device_id: str) -> None:
+        """Forget a device, because the store has taken it."""
+        self.by_hash.pop(hash(device_id), None)
+
+    def longest_ago_first(self, device_ids: list[str]) -> list[str]:
+        """Return those of these devices that were refused, in the order in which that happened."""
+        known = [(refusal.at, device_id) for device_id in device_ids if (refusal := self.get(device_id)) is not None]
+        return [device_id for _, device_id in sorted(known)]
 
 
 class OneByOne:
     """Writes the devices of an event that go by themselves."""
 
-    def __init__(self, store: EventStore, refused: Refusals) -> None:
-        self._store = store
+    def __init__(self, event: EventWriter, refused: Refusals) -> None:
+        self._event = event
+        self._result = event.result
         self._refused = refused
-        self._result = store.result
         self._started = time.monotonic()
         self._bare: set[str] = set()  # devices that were written without their optional fields
 
@@ -87,7 +84,7 @@ class OneByOne:
         given_up: StoreUnavailable | None = None
         tries_with_fields = HOPELESS  # of devices that were written without
         for device_id, heartbeats in devices.items():
-            is_late = time.monotonic() >= self._store.deadline
+            is_late = time.monotonic() >= self._event.deadline
             is_written = device_id in self._bare
             if is_written and (is_late or not tries_with_fields):
                 self._ignore_again(device_id, heartbeats)
@@ -96,10 +93,10 @@ class OneByOne:
                 given_up = StoreUnavailable("no time was left to write the heartbeats")
             failure = given_up or self._write_device(device_id, heartbeats)
             if failure is not None and not self._reject_again(device_id, heartbeats):
-                self._store.fail([device_id], failure)
-            if is_written and device_id in self._refused:
+                self._event.fail(heartbeats, failure)
+            if is_written and self._refused.get(device_id) is not None:
                 tries_with_fields -= 1
-            if self._store.failures_in_a_row >= HOPELESS:
+            if self._event.failures_in_a_row >= HOPELESS:
                 given_up = failure
 
     def _write_device(self, device_id: str, heartbeats: list[Heartbeat]) -> StoreUnavailable | None:
@@ -135,18 +132,22 @@ class OneByOne:
             StoreUnavailable: it has failed.
         """
         try:
-            self._store.write([heartbeat])
+            self._event.write_batch([heartbeat])
         except BatchRefused as refused:
             complaint, failure = refused.complaint, refused.failure
         else:
             return None
         known = self._refused.get(heartbeat.device_id)
         # What refused it without its optional fields last time would do so again.
-        is_known = known is not None and known.is_same(heartbeat.site_id, complaint)
+        is_known = (
+            known is not None
+            and known.is_permanent
+            and (known.site_id, known.complaint) == (heartbeat.site_id, complaint)
+        )
         lacks_fields = heartbeat.device_id in self._bare
         if failure is None and says_more(heartbeat) and not lacks_fields and not is_known:
             try:
-                self._store.write([without_fields(heartbeat)])
+                self._event.write_batch([without_fields(heartbeat)])
             except BatchRefused as bare:
                 complaint, failure = bare.complaint, bare.failure
             else:
@@ -165,7 +166,7 @@ class OneByOne:
         """Reject without a try what the store rejected a moment ago, so that a retry gets further than the last try."""
         known = self._refused.get(device_id)
         if (
-            time.monotonic() < self._store.deadline
+            time.monotonic() < self._event.deadline
             or known is None
             or not known.is_permanent
             or known.at < time.monotonic() - _REFUSAL_LASTS_S
@@ -194,7 +195,7 @@ class OneByOne:
         for start in range(0, len(bare), BATCH_LIMIT):
             batch = bare[start : start + BATCH_LIMIT]
             try:
-                self._store.write(batch)
+                self._event.write_batch(batch)
             except (BatchRefused, StoreUnavailable):
                 continue  # each of them is still to be written by itself
             self._bare.update(heartbeat.device_id for heartbeat in batch)
