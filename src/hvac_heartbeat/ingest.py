@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from hvac_heartbeat.heartbeat import Heartbeat
     from hvac_heartbeat.outcome import Outcome
-    from hvac_heartbeat.records import Record
+    from hvac_heartbeat.reading import Record
     from hvac_heartbeat.writing import Writer, WriteResult
 
 # What is left to do for each heartbeat once the time for writing is up, at 128 MB (7.2 % of a core).

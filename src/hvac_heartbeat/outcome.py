@@ -37,12 +37,11 @@ class Complaint(msgspec.Struct, frozen=True):
         return Complaint(self.field, self.reason, index, device_id)
 
 
-class Complaints:
+class Complaints(msgspec.Struct):
     """The complaints of an event: all are counted, and the first 1,000 are kept."""
 
-    def __init__(self) -> None:
-        self.count = 0
-        self.first: list[Complaint] = []
+    count: int = 0
+    first: list[Complaint] = msgspec.field(default_factory=list)
 
     def add(self, complaint: Complaint) -> None:
         """Count one more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,19 +11,53 @@ from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.fields import CLOCK_TOLERANCE, Unusable
 from hvac_heartbeat.heartbeat import YEAR_2, Heartbeat, HeartbeatRejected, latest, read_exactly
 from hvac_heartbeat.outcome import Complaint, Outcome, Verdict
-from hvac_heartbeat.records import RECORD_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from hvac_heartbeat.records import Binding, Record
-
+RECORD_LIMIT = 10_000  # heartbeats
 _HEARTBEATS = list[Heartbeat]
 _BLOCK = 1_000  # heartbeats
 _NO_OBJECT = Complaint("heartbeat", "is not a JSON object")
 # The latter for a lone surrogate where C wants UTF-8.
 _NOT_IN_C = (msgspec.ValidationError, UnicodeEncodeError)
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """Whose heartbeats a record may hold, by the envelope's own knowledge; None binds nothing.
+
+    With `outranks` the envelope's word replaces the payload's (an IoT topic); without it the payload may leave the
+    field out but not contradict it (an authorizer's claim).
+    """
+
+    device_id: str | None = None
+    site_id: str | None = None
+    outranks: bool = False
+
+
+class Record(msgspec.Struct):
+    """What a trigger takes out of its envelope: a decoded body with one or several heartbeats.
+
+    `id` names the record to the trigger and in the log (message id; shard and sequence number; topic, partition and
+    offset). `received_at` is the envelope's clock. `own_clock` says that the body may carry a `received_at` of AWS's
+    making (IoT rules and direct events, never an HTTP body). `undecodable` is the reason why there is no body.
+    """
+
+    id: str
+    body: object = None
+    received_at: datetime | None = None
+    own_clock: bool = False
+    binding: Binding | None = None
+    undecodable: str | None = None
+
+
+def iot_binding(body: object) -> Binding | None:
+    """Return what an IoT rule knows of the sender from the topic; None where the body is not of a rule's shape."""
+    if not isinstance(body, dict):
+        return None
+    device, site = body.get("topic_device"), body.get("topic_site")
+    return None if device is None and site is None else Binding(device, site, outranks=True)
 
 
 def read(records: Iterable[Record], *, refuse_too_many: bool = False) -> tuple[list[Heartbeat], Outcome]:
@@ -48,7 +82,8 @@ def read(records: Iterable[Record], *, refuse_too_many: bool = False) -> tuple[l
             heartbeats += _read_block(block, arrivals, outcome)
             block, arrivals = [], []
     heartbeats += _read_block(block, arrivals, outcome)
-    outcome.ignored.merge(())  # a clock's complaints come before those of its block
+    if outcome.ignored.count:
+        outcome.ignored.merge(())  # a clock's complaints come before those of its block
     return heartbeats, outcome
 
 
@@ -104,14 +139,25 @@ def _read_block(bodies: list[object], arrivals: list[datetime | None], outcome: 
 
 
 def _read_clean(bodies: list[object], arrivals: list[datetime | None]) -> list[Heartbeat] | None:
-    """Read the heartbeats of a record at once; None when anything in it needs the exact rules."""
+    """Read heartbeats at once; None when anything in them needs the exact rules.
+
+    C does not know that text must be printable, with nothing to trim, and that an upload is in the past.
+    """
     try:
         heartbeats = msgspec.convert(bodies, _HEARTBEATS)
     except _NOT_IN_C:
         return None
+    names = "".join([heartbeat.device_id + heartbeat.site_id for heartbeat in heartbeats])
+    versions = "".join({heartbeat.agent_version or "" for heartbeat in heartbeats})
+    # Of white space only " " is printable; a name with one inside it is good, and left to the exact rules.
+    if " " in names or not names.isprintable() or not versions.isprintable():
+        return None
     for heartbeat, arrival in zip(heartbeats, arrivals, strict=True):
         heartbeat.received_at = arrival
-    return heartbeats if _are_clean(heartbeats) else None
+        upload = heartbeat.last_upload_ts
+        if upload is not None and not YEAR_2 < upload <= latest(arrival) + CLOCK_TOLERANCE:
+            return None
+    return heartbeats
 
 
 def _read_one(body: object, arrival: datetime | None, outcome: Outcome) -> Heartbeat | None:
@@ -131,21 +177,6 @@ def _read_one(body: object, arrival: datetime | None, outcome: Outcome) -> Heart
     return heartbeat
 
 
-def _are_clean(heartbeats: list[Heartbeat]) -> bool:
-    """Say whether the rules that C does not know hold too: printable text, nothing to trim, uploads in the past."""
-    names = "".join([heartbeat.device_id + heartbeat.site_id for heartbeat in heartbeats])
-    # Of white space only " " is printable; a name with one inside it is good, and left to the exact rules.
-    if " " in names or not names.isprintable():
-        return False
-    if not "".join({heartbeat.agent_version or "" for heartbeat in heartbeats}).isprintable():
-        return False
-    uploads = [heartbeat for heartbeat in heartbeats if heartbeat.last_upload_ts is not None]
-    return not uploads or all(
-        YEAR_2 < heartbeat.last_upload_ts <= latest(heartbeat.received_at) + CLOCK_TOLERANCE  # type: ignore[operator]
-        for heartbeat in uploads
-    )
-
-
 def _reject(complaint: Complaint, outcome: Outcome) -> None:
     outcome.rejected.add(complaint.about(len(outcome.verdicts), complaint.device_id))
     outcome.device_ids.append(None)
@@ -158,26 +189,24 @@ def _arrivals(record: Record, bodies: list[object], outcome: Outcome) -> list[da
     A rule that names the sender also puts its clock beside the whole payload, and what a gateway writes into its list
     is then the gateway's word.
     """
+    if not record.own_clock:
+        return [record.received_at] * len(bodies)
+    said = [body.get("received_at") if isinstance(body, dict) else None for body in (record.body, *bodies)]
+    if said.count(None) == len(said):
+        return [record.received_at] * len(bodies)
     first = len(outcome.owners)
-    earliest = record.received_at
-    if record.own_clock and _says_received_at(record.body):
-        earliest = _earlier(earliest, record.body, first, outcome)
-    ruled = record.binding is not None and record.binding.outranks
-    if not record.own_clock or ruled or bodies[0] is record.body or not [b for b in bodies if _says_received_at(b)]:
+    earliest = _earlier(record.received_at, said[0], first, outcome)
+    if bodies[0] is record.body or (record.binding is not None and record.binding.outranks):
         return [earliest] * len(bodies)
-    return [_earlier(earliest, body, index, outcome) for index, body in enumerate(bodies, first)]
+    return [_earlier(earliest, value, index, outcome) for index, value in enumerate(said[1:], first)]
 
 
-def _says_received_at(body: object) -> bool:
-    return isinstance(body, dict) and body.get("received_at") is not None
-
-
-def _earlier(known: datetime | None, body: Any, index: int, outcome: Outcome) -> datetime | None:
-    """Return the earlier of a time and the body's `received_at`."""
-    if not _says_received_at(body):
+def _earlier(known: datetime | None, received_at: object, index: int, outcome: Outcome) -> datetime | None:
+    """Return the earlier of a time and a payload's `received_at`."""
+    if received_at is None:
         return known
     try:
-        found = fields.moment(body["received_at"])
+        found = fields.moment(received_at)
     except Unusable as unusable:
         outcome.ignored.add(Complaint("received_at", str(unusable), index, body.get("device_id")))
         return known

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvac_heartbeat.heartbeat import Heartbeat
-from hvac_heartbeat.reading import read
-from hvac_heartbeat.records import Record
+from hvac_heartbeat.reading import Record, read
 from hvac_heartbeat.store.device_state import _as_arrays
 from hvac_heartbeat.store.queries import queries
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from hvac_heartbeat import reading
 from hvac_heartbeat.heartbeat import Heartbeat, HeartbeatRejected, merge, newest_sites, read_exactly
 from hvac_heartbeat.outcome import Complaint
-from hvac_heartbeat.reading import read
-from hvac_heartbeat.records import Record
+from hvac_heartbeat.reading import Record, read
 
 ARRIVAL = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 

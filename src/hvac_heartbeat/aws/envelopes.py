@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hvac_heartbeat import fields
-from hvac_heartbeat.records import Binding, Record
+from hvac_heartbeat.reading import Record, iot_binding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,16 +137,6 @@ def unwrap_record(name: str, content: object, received_at: datetime | None, *, b
     earliest = min((read for read in clocks if read is not None), default=None)
     binding = iot_binding(body)
     return Record(name, body, earliest, own_clock=binding is not None, binding=binding)
-
-
-def iot_binding(body: object) -> Binding | None:
-    """Return what an IoT rule knows of the sender from the topic; None where the body is not of a rule's shape."""
-    if not isinstance(body, dict):
-        return None
-    device, site = body.get("topic_device"), body.get("topic_site")
-    if device is None and site is None:
-        return None
-    return Binding(device, site, outranks=True)
 
 
 def is_from(records: object, sign: str, source: str) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hvac_heartbeat.aws.handler import Container
     from hvac_heartbeat.errors import EventRefused, StoreUnavailable
-    from hvac_heartbeat.records import Record
+    from hvac_heartbeat.reading import Record
     from hvac_heartbeat.settings import Settings
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hvac_heartbeat.aws import answers
-from hvac_heartbeat.aws.envelopes import iot_binding
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused
-from hvac_heartbeat.records import Record
+from hvac_heartbeat.reading import Record, iot_binding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

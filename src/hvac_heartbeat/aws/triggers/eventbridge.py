@@ -11,7 +11,7 @@ from hvac_heartbeat.aws.triggers.direct import Direct
 
 if TYPE_CHECKING:
     from hvac_heartbeat.aws.handler import Container
-    from hvac_heartbeat.records import Record
+    from hvac_heartbeat.reading import Record
     from hvac_heartbeat.settings import Settings
 
 

@@ -12,7 +12,7 @@ from hvac_heartbeat.aws.envelopes import DecodeError, TooLarge, decode, decode_b
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.outcome import Outcome
-from hvac_heartbeat.records import Binding, Record
+from hvac_heartbeat.reading import Binding, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

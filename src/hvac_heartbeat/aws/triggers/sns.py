@@ -10,7 +10,7 @@ from hvac_heartbeat.aws.triggers.direct import Direct
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hvac_heartbeat.records import Record
+    from hvac_heartbeat.reading import Record
     from hvac_heartbeat.settings import Settings
 
 

@@ -11,7 +11,7 @@ from hvac_heartbeat.outcome import Outcome, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hvac_heartbeat.records import Record
+    from hvac_heartbeat.reading import Record
     from hvac_heartbeat.settings import Settings
 
 

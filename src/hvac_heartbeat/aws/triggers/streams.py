@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hvac_heartbeat.outcome import Outcome
-    from hvac_heartbeat.records import Record
+    from hvac_heartbeat.reading import Record
     from hvac_heartbeat.settings import Settings
 
 
