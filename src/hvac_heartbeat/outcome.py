@@ -80,20 +80,6 @@ class Outcome(msgspec.Struct):
     mismatched: int = 0
     failure: StoreUnavailable | None = None
 
-    def devices(self, verdict: Verdict) -> list[str]:
-        """Return the devices with this verdict, each once, in order of appearance."""
-        count = self.count(verdict)
-        if not count:
-            return []
-        if count == len(self.verdicts) and None not in (found := dict.fromkeys(self.device_ids)):
-            return list(found)  # type: ignore[arg-type]
-        pairs = zip(self.device_ids, self.verdicts, strict=True)
-        return list(dict.fromkeys([device for device, found in pairs if device is not None and found is verdict]))
-
-    def count(self, verdict: Verdict) -> int:
-        """Return how many heartbeats ended with this verdict."""
-        return self.verdicts.count(verdict)
-
     def record_verdicts(self) -> list[Verdict]:
         """Return one verdict a record: the worst of its heartbeats."""
         worst = [Verdict.UPDATED] * len(self.record_ids)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 
 from benchmarks import costs
-from hvac_heartbeat import telemetry
+from hvac_heartbeat.aws.invocation_log import log_invocation
+from hvac_heartbeat.aws.triggers.http_gateways import HttpApi
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "costs.md"
@@ -62,9 +64,8 @@ def test_an_invocation_is_assumed_longer_than_it_was_measured_and_not_beyond_mea
 
 
 def test_the_invocations_record_is_as_long_as_assumed(capsys: pytest.CaptureFixture[str]) -> None:
-    counts = dict.fromkeys(("updated", "outdated", "rejected", "failed", "ignored_fields"), 1)
-    times = {"database_ms": 1.234, "total_ms": 2.345}
-    telemetry.metrics(counts, times, "hvac-heartbeat-updater", "http-api", request_id=str(uuid4()), cold_start=False)
+    context = SimpleNamespace(function_name="hvac-heartbeat-updater", aws_request_id=str(uuid4()))
+    log_invocation(HttpApi({}), context, refused=None, cold_start=False, database_ms=1.234, total_ms=2.345)
     assert len(capsys.readouterr().out) == pytest.approx(700, abs=30)
 
 

@@ -42,7 +42,7 @@ def test_no_length_of_complaints_hides_that_something_was_written(verdict: Verdi
         rejected=complaints(Complaint("device_id", reason, n, LONGEST) for n in range(5_000, 10_000)),
         ignored=complaints(Complaint("last_upload_ts", late, n, LONGEST) for n in range(10_000)),
     )
-    answer = answers.accepted(outcome)
+    answer = answers.written(outcome)
     assert answer["statusCode"] == 207
     assert len(json.dumps(answer, ensure_ascii=False).encode()) < 2**20
     body = json.loads(answer["body"])

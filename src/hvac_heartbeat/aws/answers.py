@@ -10,8 +10,6 @@ import msgspec
 from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hvac_heartbeat.aws.health import Sweep
     from hvac_heartbeat.errors import EventRefused
     from hvac_heartbeat.outcome import Complaints, Outcome
@@ -35,79 +33,64 @@ def echo(value: object, limit: int = ECHO_LIMIT) -> object:
     return value[:limit].encode("utf-8", "backslashreplace").decode()[:limit]
 
 
-def accepted(outcome: Outcome, *, status: int | None = None) -> dict[str, Any]:
-    """Phrase an outcome in which nothing failed: 200, 207 or 400, or the given status."""
-    body = _body(outcome)
-    if status is None:
-        status = 200
-        if outcome.rejected.count:
-            # Not asked of the body, which has no room for a device where the complaints are long.
-            status = 207 if {Verdict.UPDATED, Verdict.OUTDATED} & {*outcome.verdicts} else 400
-    if status >= 400:  # noqa: PLR2004 - an HTTP status is best read as a number
-        body["message"] = "No heartbeat could be accepted"
-    return answer(status, body)
-
-
-def unavailable(outcome: Outcome) -> dict[str, Any]:
-    """Phrase an outcome in which something failed: 503; what was written all the same may be sent again."""
-    body = _body(outcome)
-    body["message"] = "The database cannot be reached: send these heartbeats again"
-    return answer(503, body)
-
-
-def health(*, reached: bool) -> dict[str, Any]:
-    """Phrase a look at the function's health: 200 or 503."""
-    message = "The database answers" if reached else "The database cannot be reached"
-    return answer(200 if reached else 503, {"message": message, "healthy": reached, "timestamp": _now()})
-
-
-def swept(sweep: Sweep) -> dict[str, Any]:
-    """Phrase what a sweep counted."""
-    message = f"{sweep.stale} of {sweep.fleet} device(s) are stale"
-    counts = {"fleet_devices": sweep.fleet, "stale_devices": sweep.stale}
-    return answer(200, {"message": message, **counts, "timestamp": _now()})
-
-
-def refused(refusal: EventRefused) -> dict[str, Any]:
-    """Phrase an event that was not taken at all."""
-    return answer(
-        refusal.status,
-        {"message": str(refusal), "updated_devices": [], "timestamp": _now()},
-    )
-
-
-def answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    """Put a status and a body into the form that direct callers and API Gateway share."""
-    return {"statusCode": status, "body": _encode(body).decode()}
-
-
-def _body(outcome: Outcome) -> dict[str, Any]:
-    updated = outcome.devices(Verdict.UPDATED)
-    outdated = outcome.devices(Verdict.OUTDATED)
+def written(outcome: Outcome, *, status: int | None = None) -> dict[str, Any]:
+    """Phrase what became of the heartbeats: 503 where something failed, else the given status, or 200, 207 or 400."""
     complaints: dict[str, Any] = {}
     for key, found in (("rejected", outcome.rejected), ("ignored_fields", outcome.ignored)):
         if found.count:
             complaints |= _complaints(key, found)
     room = ANSWER_LIMIT - (_size(complaints) if complaints else 0)
-    body: dict[str, Any] = {
-        "message": f"Heartbeat updated for {len(updated)} device(s)",
-        **_ids("updated_devices", updated, room),
-        "timestamp": _now(),
-    }
-    if outdated:
-        body |= _ids("outdated_devices", outdated, room - _size(body))
-    return body | complaints
+    count, updated = _devices("updated_devices", outcome, Verdict.UPDATED, room)
+    outdated: dict[str, Any] = {}
+    if Verdict.OUTDATED in outcome.verdicts:
+        _, outdated = _devices("outdated_devices", outcome, Verdict.OUTDATED, room - _size(updated))
+    message = f"Heartbeat updated for {count} device(s)"
+    if status is None:
+        # Not asked of the lists, which have no room for a device where the complaints are long.
+        good = not outcome.rejected.count or {Verdict.UPDATED, Verdict.OUTDATED} & {*outcome.verdicts}
+        status = 400 if not good else 207 if outcome.rejected.count else 200
+    if outcome.failure is not None:  # what was written all the same may be sent again
+        status, message = 503, "The database cannot be reached: send these heartbeats again"
+    elif status >= 400:  # noqa: PLR2004 - an HTTP status is best read as a number
+        message = "No heartbeat could be accepted"
+    return _answer(status, {"message": message} | updated, outdated | complaints)
 
 
-def _ids(key: str, device_ids: Sequence[str], room: int) -> dict[str, Any]:
-    cut = [device_id[:ECHO_LIMIT] for device_id in device_ids]
+def health(*, reached: bool) -> dict[str, Any]:
+    """Phrase a look at the function's health: 200 or 503."""
+    message = "The database answers" if reached else "The database cannot be reached"
+    return _answer(200 if reached else 503, {"message": message, "healthy": reached})
+
+
+def swept(sweep: Sweep) -> dict[str, Any]:
+    """Phrase what a sweep counted."""
+    message = f"{sweep.stale} of {sweep.fleet} device(s) are stale"
+    return _answer(200, {"message": message, "fleet_devices": sweep.fleet, "stale_devices": sweep.stale})
+
+
+def refused(refusal: EventRefused) -> dict[str, Any]:
+    """Phrase an event that was not taken at all."""
+    return _answer(refusal.status, {"message": str(refusal), "updated_devices": []})
+
+
+def _answer(status: int, head: dict[str, Any], tail: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Put a status and a body into the form that direct callers and API Gateway share."""
+    now = datetime.now(UTC).replace(tzinfo=None).isoformat("T", "milliseconds") + "Z"
+    return {"statusCode": status, "body": _encode({**head, "timestamp": now, **(tail or {})}).decode()}
+
+
+def _devices(key: str, outcome: Outcome, verdict: Verdict, room: int) -> tuple[int, dict[str, Any]]:
+    """Return how many devices ended with a verdict, and under `key` those that there is room for."""
+    pairs = zip(outcome.device_ids, outcome.verdicts, strict=True)
+    devices = dict.fromkeys([device for device, found in pairs if found is verdict and device is not None])
+    cut = [device_id[:ECHO_LIMIT] for device_id in devices]
     if len(cut) * _LONGEST_ID <= room or _size(cut) <= room:
-        return {key: cut}
+        return len(cut), {key: cut}
     shown = 0
     while room > 0:
         room -= _size(cut[shown])
         shown += 1
-    return {key: cut[: max(shown - 1, 0)], f"{key}_count": len(cut)}
+    return len(cut), {key: cut[: max(shown - 1, 0)], f"{key}_count": len(cut)}
 
 
 def _size(value: object) -> int:
@@ -122,7 +105,3 @@ def _complaints(key: str, complaints: Complaints) -> dict[str, Any]:
     ]
     counted = {f"{key}_count": complaints.count} if complaints.count > COMPLAINT_LIMIT else {}
     return {key: entries} | counted
-
-
-def _now() -> str:
-    return datetime.now(UTC).replace(tzinfo=None).isoformat("T", "milliseconds") + "Z"

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws.health import Health
-from hvac_heartbeat.aws.invocation_log import InvocationLog
+from hvac_heartbeat.aws.invocation_log import log_invocation
 from hvac_heartbeat.aws.triggers import recognise
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
 from hvac_heartbeat.outcome import Outcome
@@ -58,33 +58,27 @@ def reset() -> None:
 def lambda_handler(event: object, context: object) -> object:
     """Take an event of any trigger, write its heartbeats and answer in the trigger's own form.
 
-    Bad input is never an exception: it is told in the answer.
+    Bad input is never an exception: the answer names it.
 
     Raises:
         StoreUnavailable: when heartbeats were not written and the caller should send the event again.
     """
-    log = InvocationLog()
+    started = time.perf_counter()
     trigger = recognise(event)
+    refused: int | None = None
     try:
-        trigger.check()
-        deadline = _deadline(trigger, context)
-        try:
-            container = _warm_container()
-        except SettingsError as error:
-            # Nothing is known of the heartbeats, and all of them are worth a retry once the settings are mended.
-            return trigger.fail(StoreUnavailable(str(error)))
-        return trigger.handle(container, deadline)
+        return trigger.handle(_get_container, _deadline(trigger, context))
     except EventRefused as refusal:
-        log.note_refusal(refusal)
+        refused = refusal.status
         return trigger.refuse(refusal)
-    except StoreUnavailable as failure:
-        log.note_failure(failure)
-        raise
+    except SettingsError as error:
+        # Nothing is known of the heartbeats, and all of them are worth a retry once the settings are mended.
+        return trigger.fail(StoreUnavailable(str(error)))
     finally:
-        _finish(log, trigger, context)
+        _finish(trigger, context, refused, started)
 
 
-def _warm_container() -> Container:
+def _get_container() -> Container:
     global _container  # noqa: PLW0603 - as above
     if _container is None:
         _container = Container()
@@ -98,16 +92,19 @@ def _deadline(trigger: Trigger, context: object) -> float:
     return time.monotonic() + seconds - min(_ANSWER_RESERVE_S, seconds / 2)
 
 
-def _finish(log: InvocationLog, trigger: Trigger, context: object) -> None:
+def _finish(trigger: Trigger, context: object, refused: int | None, started: float) -> None:
+    """Log the invocation, and let go of the event."""
     global _cold  # noqa: PLW0603 - as above
     database_ms = 0.0
     if _container is not None:
         # Back to zero here, because an invocation that is refused early asks for no container.
         database_ms, _container.database.milliseconds = _container.database.milliseconds, 0.0
-    log.write(trigger, context, database_ms=database_ms, cold_start=_cold)
+    total_ms = (time.perf_counter() - started) * 1000
+    log_invocation(trigger, context, refused=refused, cold_start=_cold, database_ms=database_ms, total_ms=total_ms)
     _cold = False
-    _let_go(trigger.outcome.failure)
-    trigger.outcome = Outcome()
+    if trigger.outcome.failure is not None:
+        _let_go(trigger.outcome.failure)
+        trigger.outcome = Outcome()
 
 
 def _let_go(failure: BaseException | None) -> None:

@@ -1,69 +1,90 @@
-"""What is logged of one invocation: a line for each rejection, up to a number, and one with the counts."""
+"""JSON lines on standard output, where Lambda collects them: of each rejection, up to a number, and of the invocation.
+
+The latter doubles as a CloudWatch embedded metric record ("Specification: Embedded metric format", Amazon CloudWatch
+User Guide). No line holds a body or a secret, and no dimension holds a device.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from hvac_heartbeat import telemetry
+import msgspec
+
 from hvac_heartbeat.aws.answers import echo
 from hvac_heartbeat.outcome import Verdict
 
 if TYPE_CHECKING:
     from hvac_heartbeat.aws.triggers.base import Trigger
-    from hvac_heartbeat.errors import EventRefused, StoreUnavailable
+    from hvac_heartbeat.errors import StoreUnavailable
     from hvac_heartbeat.outcome import Outcome
 
-_COUNTED = [(verdict.name.lower(), verdict) for verdict in Verdict]
+NAMESPACE = "HvacHeartbeat"
+REJECTION_LINES = 20
 _RECORD_NAME_LIMIT = 384  # characters; a Kafka topic's name takes 249, a Kinesis sequence number 56
+_VERDICTS = [(verdict.name.lower(), verdict) for verdict in Verdict]
+_MILLISECONDS = ("database_ms", "total_ms")
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
-class InvocationLog:
-    """Measures an invocation from here on; what it was refused or failed with is noted before it is written.
+def log_invocation(
+    trigger: Trigger, context: object, *, refused: int | None, cold_start: bool, database_ms: float, total_ms: float
+) -> None:
+    """Log what became of an event; `refused` is the status with which it was not taken at all."""
+    outcome = trigger.outcome
+    if outcome.rejected.count:
+        _log_rejections(outcome)
+    counts = {name: outcome.verdicts.count(verdict) for name, verdict in _VERDICTS}
+    counts |= {"ignored_fields": outcome.ignored.count, **trigger.counts}
+    trouble = {} if outcome.failure is None else _describe(outcome.failure)
+    if refused is not None:
+        trouble["refused"] = refused
+    log(
+        "INFO",
+        "invocation",
+        _aws={"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": _declare(tuple(counts))},
+        function_name=getattr(context, "function_name", None) or "local",
+        trigger=trigger.name,
+        **counts,
+        request_id=getattr(context, "aws_request_id", None),
+        cold_start=cold_start,
+        **trouble,
+        database_ms=round(database_ms, 3),
+        total_ms=round(total_ms, 3),
+    )
 
-    It keeps no exception: with its traceback that would hold on to the event, in a circle, until the garbage collector
-    comes by.
-    """
 
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self._trouble: dict[str, object] = {}
+def log(level: str, message: str, **details: Any) -> None:
+    """Write one line."""
+    line = _encode({"level": level, "message": message, **details}).decode()
+    clean = line.isascii() and "\x7f" not in line  # JSON has escaped the other control characters
+    sys.stdout.write((line if clean or line.isprintable() else _escape(line)) + "\n")
 
-    def note_refusal(self, refusal: EventRefused) -> None:
-        """Note why the whole event was not taken."""
-        self._trouble = {"refused": refusal.status}
 
-    def note_failure(self, failure: StoreUnavailable) -> None:
-        """Note why something is to be sent again."""
-        self._trouble = {
-            "failure": str(failure),
-            "sqlstate": failure.sqlstate,
-            "database": failure.where,
-            "cause": failure.cause,
-        }
+@cache
+def _declare(counts: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Say which members are metrics, by function, which alarms need (they cannot sum over triggers), and by trigger."""
+    metrics = [{"Name": name, "Unit": "Count"} for name in counts]
+    metrics += [{"Name": name, "Unit": "Milliseconds"} for name in _MILLISECONDS]
+    dimensions = [["function_name"], ["function_name", "trigger"]]
+    return [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}]
 
-    def write(self, trigger: Trigger, context: object, *, database_ms: float, cold_start: bool) -> None:
-        """Write the lines."""
-        outcome = trigger.outcome
-        if outcome.rejected.count:
-            _log_rejections(outcome)
-        if outcome.failure is not None:
-            self.note_failure(outcome.failure)
-        telemetry.metrics(
-            {name: outcome.count(verdict) for name, verdict in _COUNTED}
-            | {"ignored_fields": outcome.ignored.count, **trigger.counts},
-            {"database_ms": database_ms, "total_ms": (time.perf_counter() - self._started) * 1000},
-            getattr(context, "function_name", None) or "local",
-            trigger.name,
-            request_id=getattr(context, "aws_request_id", None),
-            cold_start=cold_start,
-            **self._trouble,
-        )
+
+def _describe(failure: StoreUnavailable) -> dict[str, Any]:
+    return {
+        "failure": str(failure),
+        "sqlstate": failure.sqlstate,
+        "database": failure.where,
+        "cause": failure.cause,
+    }
 
 
 def _log_rejections(outcome: Outcome) -> None:
-    for complaint in outcome.rejected.first[: telemetry.REJECTION_LINES]:
-        telemetry.log(
+    for complaint in outcome.rejected.first[:REJECTION_LINES]:
+        log(
             "WARNING",
             "heartbeat rejected",
             record=echo(outcome.record_ids[outcome.owners[complaint.index]], _RECORD_NAME_LIMIT),
@@ -72,6 +93,13 @@ def _log_rejections(outcome: Outcome) -> None:
             field=complaint.field,
             reason=complaint.reason,
         )
-    unsaid = outcome.rejected.count - telemetry.REJECTION_LINES
-    if unsaid > 0:
-        telemetry.log("WARNING", "more heartbeats rejected", count=unsaid)
+    more = outcome.rejected.count - REJECTION_LINES
+    if more > 0:
+        log("WARNING", "more heartbeats rejected", count=more)
+
+
+def _escape(line: str) -> str:
+    """Escape what some reader of logs would take for the end of a line (U+0085, U+2028) or obey (U+009B)."""
+    import json
+
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in line)

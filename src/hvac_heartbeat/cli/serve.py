@@ -61,7 +61,7 @@ class Log(io.TextIOBase):
         self._last = ""
 
     def write(self, line: str) -> int:
-        """Take one line; telemetry writes each with one call."""
+        """Take one line; the function writes each with one call."""
         self._last = line
         if self._shown is not None:
             self._shown.write(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hvac_heartbeat.aws.triggers.direct import Direct, Unknown
+from hvac_heartbeat.aws.triggers.direct import SIGNS, Direct, Unknown
 from hvac_heartbeat.aws.triggers.eventbridge import EventBridge, Schedule
 from hvac_heartbeat.aws.triggers.http_gateways import HttpApi, LoadBalancer, RestApi
 from hvac_heartbeat.aws.triggers.pipes import PipesKafka, PipesKinesis, PipesSqs
@@ -37,6 +37,6 @@ _ENVELOPES = frozenset({"requestContext", "Records", "eventSource", "detail-type
 
 def recognise(event: Any) -> Trigger:
     """Return the trigger that the event came from; the last one takes everything."""
-    if type(event) is dict and _ENVELOPES.isdisjoint(event) and Direct.recognises(event):
+    if type(event) is dict and _ENVELOPES.isdisjoint(event) and not SIGNS.isdisjoint(event):
         return Direct(event)
     return next(trigger(event) for trigger in TRIGGERS if trigger.recognises(event))

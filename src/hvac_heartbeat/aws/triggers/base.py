@@ -11,7 +11,7 @@ from hvac_heartbeat.ingest import ingest
 from hvac_heartbeat.outcome import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from hvac_heartbeat.aws.handler import Container
     from hvac_heartbeat.errors import EventRefused, StoreUnavailable
@@ -36,20 +36,17 @@ class Trigger(ABC):
     def recognises(event: Any) -> bool:
         """Say whether the event has this trigger's envelope; never raises, whatever the event."""
 
-    def check(self) -> None:  # noqa: B027 - most triggers have nothing to refuse here
-        """Refuse an event before any setting is read or any record taken.
-
-        Raises:
-            EventRefused: when it is not meant for this function.
-        """
-
-    def handle(self, container: Container, deadline: float) -> object:
+    def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
         """Do what the event asks for, and answer; `deadline` is of `time.monotonic`.
+
+        An event that is refused by its envelope alone asks for no container, and so for no setting.
 
         Raises:
             EventRefused: when the whole event cannot be taken.
+            SettingsError: when the environment cannot be used.
             StoreUnavailable: when the trigger's source should send the event again.
         """
+        container = get_container()
         records = self.records(container.settings)
         self.outcome = ingest(records, container.writer, deadline, refuse_too_many=self.refuse_too_many)
         return self.answer(self.outcome)

@@ -10,12 +10,13 @@ from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.reading import Record, iot_binding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from hvac_heartbeat.aws.handler import Container
     from hvac_heartbeat.outcome import Outcome
     from hvac_heartbeat.settings import Settings
 
-_SIGNS = frozenset({"device_id", "site_id", "devices", "topic_device"})
+SIGNS = frozenset({"device_id", "site_id", "devices", "topic_device"})
 
 
 class Direct(Trigger):
@@ -27,9 +28,7 @@ class Direct(Trigger):
     @staticmethod
     def recognises(event: Any) -> bool:
         """Take any object with a sign of a heartbeat, and any list that is not empty."""
-        if isinstance(event, dict):
-            return not _SIGNS.isdisjoint(event)
-        return isinstance(event, list) and bool(event)
+        return not SIGNS.isdisjoint(event) if isinstance(event, dict) else isinstance(event, list) and bool(event)
 
     def records(self, settings: Settings) -> Iterable[Record]:  # noqa: ARG002 - no setting concerns a direct call
         """Return the event as one record, bound to its topic where a rule named one."""
@@ -39,7 +38,7 @@ class Direct(Trigger):
         """Return `{"statusCode", "body"}`."""
         if outcome.failure is not None:
             raise outcome.failure
-        return answers.accepted(outcome)
+        return answers.written(outcome)
 
 
 class Unknown(Direct):
@@ -52,7 +51,7 @@ class Unknown(Direct):
         """Take everything."""
         return True
 
-    def check(self) -> None:
+    def handle(self, get_container: Callable[[], Container], deadline: float) -> object:  # noqa: ARG002 - it needs none
         """Refuse the event."""
         raise EventRefused(
             400, 'The event holds no heartbeats: send one object with device_id and site_id, or {"devices": [...]}'

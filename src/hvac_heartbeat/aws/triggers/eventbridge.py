@@ -8,8 +8,11 @@ from hvac_heartbeat.aws import answers
 from hvac_heartbeat.aws.envelopes import DecodeError, decode, unwrap_record
 from hvac_heartbeat.aws.health import sweep
 from hvac_heartbeat.aws.triggers.direct import Direct
+from hvac_heartbeat.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hvac_heartbeat.aws.handler import Container
     from hvac_heartbeat.reading import Record
     from hvac_heartbeat.settings import Settings
@@ -51,8 +54,11 @@ class Schedule(Direct):
             and event.get("source") in ("aws.events", "aws.scheduler")
         )
 
-    def handle(self, container: Container, deadline: float) -> object:
+    def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
         """Return the numbers of devices and of stale ones."""
-        found = sweep(container.database, deadline)
+        try:
+            found = sweep(get_container().database, deadline)
+        except StoreUnavailable as failure:
+            return self.fail(failure)
         self.counts = {"fleet_devices": found.fleet, "stale_devices": found.stale}
         return answers.swept(found)

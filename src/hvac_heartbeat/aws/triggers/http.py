@@ -15,7 +15,7 @@ from hvac_heartbeat.outcome import Outcome
 from hvac_heartbeat.reading import Binding, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from hvac_heartbeat.aws.handler import Container
@@ -49,11 +49,11 @@ class Http(Trigger):
     def caller(self) -> dict[str, Any]:
         """Return what is known of an authenticated caller, under `jwt`, `iam`, `lambda` and `clientCert`."""
 
-    def check(self) -> None:
-        """Find the route.
+    def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
+        """Write the heartbeats, or look at the database's health.
 
         Raises:
-            EventRefused: 404 for another path, 405 for another method.
+            EventRefused: 404 for another path, 405 for another method; and as `records` does.
         """
         path = self.path()
         if not isinstance(path, str) or not path.endswith(("/heartbeat", "/", "/health")):
@@ -62,12 +62,9 @@ class Http(Trigger):
         allowed = "GET" if self.asks_for_health else "POST"
         if self.method() != allowed:
             raise EventRefused(405, f"Only {allowed} is taken here", headers={"allow": allowed})
-
-    def handle(self, container: Container, deadline: float) -> object:
-        """Write the heartbeats, or look at the database's health."""
         if not self.asks_for_health:
-            return super().handle(container, deadline)
-        self.outcome = Outcome(failure=container.health.failure(deadline))
+            return super().handle(get_container, deadline)
+        self.outcome = Outcome(failure=get_container().health.failure(deadline))
         return self.answer(self.outcome)
 
     def records(self, settings: Settings) -> list[Record]:
@@ -91,11 +88,8 @@ class Http(Trigger):
         retry = {} if outcome.failure is None else _RETRY
         if self.asks_for_health:
             return self.respond(answers.health(reached=outcome.failure is None), retry)
-        if outcome.failure is not None:
-            return self.respond(answers.unavailable(outcome), retry)
-        if outcome.mismatched and len(outcome.verdicts) == 1:
-            return self.respond(answers.accepted(outcome, status=403))
-        return self.respond(answers.accepted(outcome))
+        is_foreign = bool(outcome.mismatched) and len(outcome.verdicts) == 1
+        return self.respond(answers.written(outcome, status=403 if is_foreign else None), retry)
 
     def refuse(self, refusal: EventRefused) -> object:
         """Return the refusal as an HTTP response."""
