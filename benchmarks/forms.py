@@ -16,8 +16,9 @@ from benchmarks.timing import race
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store import device_state
-from hvac_heartbeat.store.connection import BoundedConnection, connect
+from hvac_heartbeat.store.connection import connect
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.timeout import BoundedConnection
 
 if TYPE_CHECKING:
     from benchmarks.peers import Peer

@@ -12,7 +12,7 @@ from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.connection import ConnectFailed
 from hvac_heartbeat.store.database import Database
-from hvac_heartbeat.store.sqlstates import StatementRefused, classify, failure
+from hvac_heartbeat.store.sqlstates import StatementRefused, classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +68,7 @@ def test_a_trigger_that_raises(store: Database, connection: psycopg.Connection) 
     connection.execute(RAISE)
     found = refused(store, INSERT, b"a", b"site")
     assert (found.sqlstate, found.cause) == ("P0001", "not this one")
+    assert found.in_full == f"{found} ({found.where}: not this one)"
 
 
 def test_a_row_that_a_policy_refuses(
@@ -91,13 +92,6 @@ def test_a_statement_without_rows_is_refused_as_a_whole(store: Database, connect
     assert raised.value.sqlstate == "42501"
     assert raised.value.where == f"{host}:{connection.info.port}"
     assert host not in str(raised.value)
-
-
-@pytest.mark.parametrize("sqlstate", ["23502", "21000", "P0001", "42501", "XX000", None])
-def test_a_refusal_can_be_told_as_a_failure(sqlstate: str | None) -> None:
-    found = failure(sqlstate, where="db:5432", cause="not this one")
-    assert (found.sqlstate, found.where, found.cause) == (sqlstate, "db:5432", "not this one")
-    assert found.in_full == f"{found} (db:5432: not this one)"
 
 
 def test_a_cause_is_one_line_and_never_holds_the_password() -> None:

@@ -64,4 +64,4 @@ def sweep(database: Database, deadline: float) -> Sweep:
             where=failure.where,
             cause=failure.cause,
         ) from failure
-    return Sweep(fleet, stale)
+    return Sweep(int(fleet), int(stale))

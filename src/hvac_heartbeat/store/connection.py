@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import socket
 import time
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg import generators
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus
 
 from hvac_heartbeat.store.credentials import credentials
 from hvac_heartbeat.store.root_certificates import roots_for
-from hvac_heartbeat.store.timeout import DEAD_PEER_S, DeadlinePassed, Peer, await_socket, within
+from hvac_heartbeat.store.timeout import DEAD_PEER_S, BoundedConnection, DeadlinePassed, await_socket, within
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from psycopg.abc import PQGen, PQGenConn
+    from psycopg.abc import PQGenConn
     from psycopg.pq.abc import PGconn, PGresult
 
     from hvac_heartbeat.settings import Settings
     from hvac_heartbeat.store.credentials import Credentials
 
-    Row = tuple[Any, ...]
-
-T = TypeVar("T")
-
 _TURN_S: Final = 5.0  # for one name, and for one address of the server, TLS and login included
 _CANCEL_TIMEOUT_S: Final = 0.4  # within what is kept back for the answer, TLS included
-
-_DONE: Final = frozenset({ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK})
 
 
 class ConnectFailed(psycopg.OperationalError):
@@ -51,50 +40,6 @@ class ConnectFailed(psycopg.OperationalError):
         self.cause = first_line(error).removeprefix("connection failed: ")
         if password:  # no driver is known to quote it, and none is to be trusted with that
             self.cause = self.cause.replace(password, "…")
-
-
-class BoundedConnection(psycopg.Connection["Row"]):
-    """A connection that waits for its server until `deadline` and no longer; `where` is "host:port".
-
-    `deadline` is in seconds of `time.monotonic`. Done here rather than with statement_timeout: that takes a SET, which
-    pins a connection of RDS Proxy, and a server that does not answer keeps to no timeout either.
-    """
-
-    deadline: float = math.inf
-    where: str = ""
-
-    def send(self, statement: bytes, parameters: Sequence[bytes | None]) -> PGresult:
-        """Send one statement with parameters in PostgreSQL's own form, and return its answer as it came.
-
-        Past the driver's cursor, which asks for the type of every value on the way there and back: for one heartbeat
-        that is a third of the client's work (docs/performance.md).
-
-        Raises:
-            psycopg.Error: as a cursor raises it.
-        """
-        self.pgconn.send_query_params(statement, parameters)
-        result: PGresult = self.wait(generators.execute(self.pgconn))[-1]
-        if result.status not in _DONE:
-            raise error_from_result(result)
-        return result
-
-    def wait(self, gen: PQGen[T], interval: float = 0.0, timeout: float | None = None) -> T:  # noqa: ARG002 - the driver's signature
-        """Run one of the driver's exchanges with the server to its end.
-
-        Raises:
-            DeadlinePassed: the connection is of no use after that; close it.
-        """
-        fileno = self.pgconn.socket
-        peer = Peer(fileno)
-        ready = 0
-        try:
-            wanted = next(gen)
-            while True:
-                ready = await_socket(fileno, wanted, self.deadline, peer)
-                wanted = gen.send(ready)
-        except StopIteration as end:
-            result: T = end.value
-            return result
 
 
 def texts(answer: PGresult) -> list[list[str]]:
@@ -163,7 +108,7 @@ def _connect_to(
         # libpq verifies even under "require" when it is given roots.
         sslrootcert=(settings.sslrootcert or roots_for(host)) if settings.sslmode.startswith("verify") else None,
         gssencmode="disable",
-        # For a host that is gone after it has acknowledged everything; `Peer` sees the others.
+        # For a host that is gone after it has acknowledged everything; `await_socket` sees the others.
         keepalives_idle=DEAD_PEER_S,
         keepalives_interval=1,
         keepalives_count=2,

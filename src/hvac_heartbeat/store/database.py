@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
+import msgspec
 import psycopg
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.store.connection import BoundedConnection, cancel_and_close, connect
-from hvac_heartbeat.store.sqlstates import Failure, Remedy, StatementRefused, classify, failure
+from hvac_heartbeat.store.connection import cancel_and_close, connect, texts
+from hvac_heartbeat.store.sqlstates import Failure, Remedy, StatementRefused, classify
 from hvac_heartbeat.store.timeout import DeadlinePassed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from psycopg.pq.abc import PGresult
 
     from hvac_heartbeat.settings import Settings
-
-T = TypeVar("T")
+    from hvac_heartbeat.store.timeout import BoundedConnection
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _LAST_DOUBLING = 10
+
+
+class _Tries(msgspec.Struct):
+    """What was tried for one statement: the attempts that failed, the last remedy, and what there is to report."""
+
+    failed: int = 0
+    remedy: Remedy = Remedy.NONE
+    spent: set[Remedy] = msgspec.field(default_factory=set)
+    reported: StoreUnavailable | None = None
 
 
 class Database:
@@ -35,18 +44,9 @@ class Database:
         self.milliseconds = 0.0  # time spent waiting for the database; who reports it sets it back to zero
         self._connection: BoundedConnection | None = None
 
-    def run(self, statement: str, deadline: float) -> list[tuple[Any, ...]]:
-        """Run a statement without parameters, and so without a row to refuse, and return its rows.
-
-        As for `execute`, but that the driver makes Python values of the rows.
-
-        Raises:
-            StoreUnavailable: when there is no answer.
-        """
-        try:
-            return self._run(lambda connection: connection.execute(statement.encode()).fetchall(), deadline)
-        except StatementRefused as refused:
-            raise failure(refused.sqlstate, where=refused.where, cause=refused.cause) from refused
+    def run(self, statement: str, deadline: float) -> list[list[str]]:
+        """Run a statement without parameters as `execute` does, and return its rows as text."""
+        return texts(self.execute(statement.encode(), (), deadline))
 
     def execute(self, statement: bytes, parameters: Sequence[bytes | None], deadline: float) -> PGresult:
         """Run one statement in a transaction of its own and return its answer as it came.
@@ -59,7 +59,23 @@ class Database:
             StatementRefused: for what can be the fault of one of the rows.
             StoreUnavailable: anything else.
         """
-        return self._run(lambda connection: connection.send(statement, parameters), deadline)
+        if time.monotonic() >= deadline:
+            raise StoreUnavailable("no time was left to write the heartbeats")
+        started = time.perf_counter()
+        tries: _Tries | None = None
+        try:
+            while True:
+                try:
+                    if self._connection is None:
+                        fresh = tries is not None and tries.remedy is Remedy.CREDENTIALS
+                        self._connection = connect(self.settings, deadline, fresh=fresh)
+                    self._connection.deadline = deadline
+                    return self._connection.send(statement, parameters)
+                except psycopg.Error as error:
+                    tries = tries or _Tries()
+                    self._recover(error, tries, deadline)
+        finally:
+            self.milliseconds += (time.perf_counter() - started) * 1000
 
     def close(self) -> None:
         """Close the connection, if there is one; the next statement opens another."""
@@ -67,51 +83,22 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _run(self, act: Callable[[BoundedConnection], T], deadline: float) -> T:
-        if time.monotonic() >= deadline:
-            raise StoreUnavailable("no time was left to write the heartbeats")
-        started = time.perf_counter()
-        try:
-            return self._attempt(act, deadline)
-        except psycopg.Error as error:
-            return self._retry(error, act, deadline)
-        finally:
-            self.milliseconds += (time.perf_counter() - started) * 1000
-
-    def _attempt(self, act: Callable[[BoundedConnection], T], deadline: float, *, fresh: bool = False) -> T:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = connect(self.settings, deadline, fresh=fresh)
-        connection.deadline = deadline
-        return act(connection)
-
-    def _retry(self, error: psycopg.Error, act: Callable[[BoundedConnection], T], deadline: float) -> T:
-        """Try the remedies of one error after the other until the statement is through or there is nothing to try."""
-        spent: set[Remedy] = set()
-        attempt = 0
-        reported: StoreUnavailable | None = None
-        while True:
-            found = classify(error, self._connection.where if self._connection is not None else None)
-            if found.remedy is Remedy.REFUSED:
-                raise StatementRefused(
-                    found.sqlstate or "",
-                    error.diag.constraint_name,
-                    error.diag.column_name,
-                    where=found.where,
-                    cause=found.cause,
-                ) from error
-            if reported is None or not found.late:
-                reported = found.unavailable()
-            self._drop_connection(error, found)
-            pause = self._pause(found, attempt, spent)
-            if pause is None or time.monotonic() + pause >= deadline:
-                raise reported from error
-            time.sleep(pause)
-            try:
-                return self._attempt(act, deadline, fresh=found.remedy is Remedy.CREDENTIALS)
-            except psycopg.Error as another:
-                error = another
-                attempt += 1
+    def _recover(self, error: psycopg.Error, tries: _Tries, deadline: float) -> None:
+        """Make ready for another attempt, after a pause; raise where there is to be none."""
+        found = classify(error, self._connection.where if self._connection is not None else None)
+        unavailable = found.unavailable()
+        if isinstance(unavailable, StatementRefused):
+            unavailable.constraint, unavailable.column = error.diag.constraint_name, error.diag.column_name
+            raise unavailable from error
+        if tries.reported is None or not found.late:
+            tries.reported = unavailable
+        self._drop_connection(error, found)
+        pause = self._pause(found, tries.failed, tries.spent)
+        if pause is None or time.monotonic() + pause >= deadline:
+            raise tries.reported from error
+        time.sleep(pause)
+        tries.failed += 1
+        tries.remedy = found.remedy
 
     def _drop_connection(self, error: psycopg.Error, found: Failure) -> None:
         if self._connection is None:

@@ -13,7 +13,7 @@ from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.queries import queries
-from hvac_heartbeat.store.sqlstates import StatementRefused, failure
+from hvac_heartbeat.store.sqlstates import StatementRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _NOT_NULL: Final = "23502"  # PostgreSQL manual, appendix A
 _AT_FAULT: Final = ("22", "23")  # the row's value, or a constraint of the table
 
 _TIMES: Final = {
-    place for place, name in enumerate(Heartbeat.__struct_fields__) if name in {"received_at", "last_upload_ts"}
+    index for index, name in enumerate(Heartbeat.__struct_fields__) if name in {"received_at", "last_upload_ts"}
 }
 _BLOCK: Final = 512  # heartbeats that are encoded at a time, because that many stay in the processor's cache
 
@@ -56,22 +56,18 @@ class DeviceState:
             BatchRefused: the database refuses one of the rows.
             StoreUnavailable: anything else; the batch is worth a retry.
         """
+        upsert_one = self._upsert_one if len(heartbeats) == 1 else None
         try:
-            return self._write(heartbeats, deadline)
+            if upsert_one is not None:
+                answer = self._database.execute(upsert_one, _as_text(heartbeats[0]), deadline)
+            else:
+                answer = self._database.execute(self._upsert, _as_arrays(heartbeats), deadline)
         except StatementRefused as refused:
-            unavailable = failure(refused.sqlstate, where=refused.where, cause=refused.cause)
-            if refused.sqlstate == _NOT_NULL and refused.column not in _WRITTEN_BY_US:
+            sqlstate = refused.sqlstate or ""
+            if sqlstate == _NOT_NULL and refused.column not in _WRITTEN_BY_US:
                 # No heartbeat could ever satisfy it, so it is not the row's fault, and no half of the batch is better.
-                raise unavailable from refused
-            is_permanent = refused.sqlstate.startswith(_AT_FAULT)
-            raise BatchRefused(_complaint(refused), None if is_permanent else unavailable) from refused
-
-    def _write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
-        if len(heartbeats) == 1 and self._upsert_one is not None:
-            answer = self._database.execute(self._upsert_one, _as_text(heartbeats[0]), deadline)
-            is_outdated = not answer.command_tuples
-            return BatchResult(frozenset([heartbeats[0].device_id])) if is_outdated else BatchResult()
-        answer = self._database.execute(self._upsert, _as_arrays(heartbeats), deadline)
+                raise
+            raise BatchRefused(_complaint(refused), None if sqlstate.startswith(_AT_FAULT) else refused) from refused
         if answer.command_tuples == len(heartbeats) and self._upsert_one is not None:
             return BatchResult()  # the rows need not be looked at
         rows = texts(answer)
@@ -118,9 +114,9 @@ def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
     is_absent = [True] * len(columns)
     for start in range(0, len(heartbeats), _BLOCK):
         rows = map(astuple, heartbeats[start : start + _BLOCK])
-        for place, values in enumerate(zip(*rows, strict=True)):
-            is_absent[place] &= values.count(None) == len(values)
-            columns[place].append(_encode(_in_utc(values) if place in _TIMES else values)[1:-1])
+        for index, values in enumerate(zip(*rows, strict=True)):
+            is_absent[index] &= values.count(None) == len(values)
+            columns[index].append(_encode(_in_utc(values) if index in _TIMES else values)[1:-1])
     return [
         None if absent else b"{" + b",".join(parts) + b"}" for parts, absent in zip(columns, is_absent, strict=True)
     ]

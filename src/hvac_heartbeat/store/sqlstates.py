@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
+from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.connection import ConnectFailed, first_line
 from hvac_heartbeat.store.timeout import DeadlinePassed
 
@@ -16,27 +16,14 @@ if TYPE_CHECKING:
     import psycopg
 
 
-class StatementRefused(HvacHeartbeatError):
+class StatementRefused(StoreUnavailable):
     """The database refuses the statement for what can be one row's fault; nothing of it was written.
 
-    `constraint` and `column` are the server's own words and may be None. `failure` turns it into a StoreUnavailable.
+    `constraint` and `column` are the server's own words and may be None.
     """
 
-    def __init__(
-        self,
-        sqlstate: str,
-        constraint: str | None,
-        column: str | None,
-        *,
-        where: str | None = None,
-        cause: str | None = None,
-    ) -> None:
-        super().__init__(f"the database refuses the row (SQLSTATE {sqlstate})")
-        self.sqlstate = sqlstate
-        self.constraint = constraint
-        self.column = column
-        self.where = where
-        self.cause = cause
+    constraint: str | None = None
+    column: str | None = None
 
 
 class Remedy(Enum):
@@ -67,7 +54,8 @@ class Failure(msgspec.Struct, frozen=True):
     def unavailable(self) -> StoreUnavailable:
         """Return it as the error that the function's callers know."""
         message = f"{self.message}: {self.advice}" if self.advice else self.message
-        return StoreUnavailable(message, sqlstate=self.sqlstate, where=self.where, cause=self.cause)
+        kind = StatementRefused if self.remedy is Remedy.REFUSED else StoreUnavailable
+        return kind(message, sqlstate=self.sqlstate, where=self.where, cause=self.cause)
 
 
 # By the whole SQLSTATE, or its first characters (PostgreSQL manual, appendix A). 57P01 to 57P05 end the connection, and
@@ -152,11 +140,6 @@ _UNREACHABLE: Final = Failure(
 _LOST: Final = Failure(Remedy.RECONNECT, "the connection to the database was lost")
 _LATE: Final = Failure(Remedy.NONE, "the database did not answer in time", late=True)
 _UNKNOWN: Final = Failure(Remedy.NONE, "the database reports an error")
-
-
-def failure(sqlstate: str | None, *, where: str | None = None, cause: str | None = None) -> StoreUnavailable:
-    """Return what a SQLSTATE means for a caller whose heartbeats were not written."""
-    return replace(_by_sqlstate(sqlstate), where=where, cause=cause).unavailable()
 
 
 def classify(error: psycopg.Error, where: str | None = None) -> Failure:

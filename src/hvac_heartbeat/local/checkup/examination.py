@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.store.connection import BoundedConnection
+    from hvac_heartbeat.store.timeout import BoundedConnection
 
 _TIME_S = 10.0
 _SQL = Path(__file__).with_name("checkup.sql")
