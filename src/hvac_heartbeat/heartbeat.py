@@ -55,7 +55,7 @@ class HeartbeatRejected(Exception):
 
 YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
 
-OPTIONAL: dict[str, Callable[[object], object]] = {
+_READERS: dict[str, Callable[[object], object]] = {
     "status": fields.status,
     "agent_version": fields.agent_version,
     "cpu_pct": fields.amount,
@@ -63,7 +63,7 @@ OPTIONAL: dict[str, Callable[[object], object]] = {
     "queue_depth": fields.count,
     "poll_interval_s": fields.interval,
 }
-OPTIONAL_FIELDS = (*OPTIONAL, "last_upload_ts")
+OPTIONAL_FIELDS = (*_READERS, "last_upload_ts")
 SITES_APART = 4
 
 
@@ -77,19 +77,14 @@ def read_exactly(body: object, arrival: datetime | None) -> tuple[Heartbeat, lis
         raise HeartbeatRejected("heartbeat", "is not a JSON object")
     heartbeat = Heartbeat(_identity(body, "device_id"), _identity(body, "site_id"), received_at=arrival)
     ignored: list[Complaint] = []
-    for field, reader in OPTIONAL.items():
+    for field in OPTIONAL_FIELDS:
         value = body.get(field)
         if value is not None:
             try:
-                setattr(heartbeat, field, reader(value))
+                read = _READERS[field](value) if field in _READERS else fields.past_moment(value, latest(arrival))
+                setattr(heartbeat, field, read)
             except Unusable as unusable:
                 ignored.append(Complaint(field, str(unusable)))
-    upload = body.get("last_upload_ts")
-    if upload is not None:
-        try:
-            heartbeat.last_upload_ts = fields.past_moment(upload, latest(arrival))
-        except Unusable as unusable:
-            ignored.append(Complaint("last_upload_ts", str(unusable)))
     return heartbeat, ignored
 
 
@@ -141,13 +136,8 @@ def newest_sites(heartbeats: Iterable[Heartbeat]) -> set[str]:
 
 
 def _newest_first(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
-    return sorted(heartbeats, key=_arrival_order)[
-        ::-1
-    ]  # of equal times the last comes first, which reverse=True undoes
-
-
-def _arrival_order(heartbeat: Heartbeat) -> tuple[bool, datetime]:
-    return heartbeat.received_at is None, heartbeat.received_at or YEAR_2
+    # Of equal times the last comes first, which reverse=True undoes.
+    return sorted(heartbeats, key=lambda one: (one.received_at is None, one.received_at or YEAR_2))[::-1]
 
 
 def of_several(heartbeats: Iterable[Heartbeat]) -> dict[str, list[Heartbeat]]:

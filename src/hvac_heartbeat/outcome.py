@@ -54,7 +54,7 @@ class Complaints(msgspec.Struct):
         for complaint in others:
             self.count += 1
             self.first.append(complaint)
-        self.first.sort(key=_index)
+        self.first.sort(key=lambda complaint: complaint.index)
         del self.first[COMPLAINT_LIMIT:]
 
 
@@ -86,7 +86,3 @@ class Outcome(msgspec.Struct):
         for owner, verdict in zip(self.owners, self.verdicts, strict=True):
             worst[owner] = max(worst[owner], verdict)
         return worst
-
-
-def _index(complaint: Complaint) -> int:
-    return complaint.index

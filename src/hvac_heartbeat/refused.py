@@ -139,11 +139,8 @@ class OneByOne:
             return None
         known = self._refused.get(heartbeat.device_id)
         # What refused it without its optional fields last time would do so again.
-        is_known = (
-            known is not None
-            and known.is_permanent
-            and (known.site_id, known.complaint) == (heartbeat.site_id, complaint)
-        )
+        same = (heartbeat.site_id, complaint, True)
+        is_known = known is not None and (known.site_id, known.complaint, known.is_permanent) == same
         lacks_fields = heartbeat.device_id in self._bare
         if failure is None and says_more(heartbeat) and not lacks_fields and not is_known:
             try:

@@ -10,7 +10,8 @@ import msgspec
 from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Verdict
 
 if TYPE_CHECKING:
-    from hvac_heartbeat.aws.health import Sweep
+    from collections.abc import Mapping
+
     from hvac_heartbeat.errors import EventRefused
     from hvac_heartbeat.outcome import Complaints, Outcome
 
@@ -62,10 +63,10 @@ def health(*, reached: bool) -> dict[str, Any]:
     return _answer(200 if reached else 503, {"message": message, "healthy": reached})
 
 
-def swept(sweep: Sweep) -> dict[str, Any]:
+def swept(counts: Mapping[str, int]) -> dict[str, Any]:
     """Phrase what a sweep counted."""
-    message = f"{sweep.stale} of {sweep.fleet} device(s) are stale"
-    return _answer(200, {"message": message, "fleet_devices": sweep.fleet, "stale_devices": sweep.stale})
+    message = f"{counts['stale_devices']} of {counts['fleet_devices']} device(s) are stale"
+    return _answer(200, {"message": message, **counts})
 
 
 def refused(refusal: EventRefused) -> dict[str, Any]:

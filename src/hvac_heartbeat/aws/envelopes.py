@@ -174,9 +174,9 @@ def _weigh(content: str | bytes) -> int:
 
     Punctuation inside strings counts too, which only a very large text can notice.
     """
-    if isinstance(content, str):
-        return content.count(",") + _CONTAINER * (content.count("{") + content.count("["))
-    return content.count(b",") + _CONTAINER * (content.count(b"{") + content.count(b"["))
+    if isinstance(content, bytes):
+        return content.count(b",") + _CONTAINER * (content.count(b"{") + content.count(b"["))
+    return content.count(",") + _CONTAINER * (content.count("{") + content.count("["))
 
 
 def _decode_leniently(content: str | bytes) -> object:

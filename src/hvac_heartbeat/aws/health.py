@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.store.queries import queries
 
@@ -29,26 +27,16 @@ class Health:
         """Return what kept the database from answering, None when it answered; `deadline` is of `time.monotonic`."""
         now = time.monotonic()
         if now - self._looked_at >= REMEMBERED_S:
-            self._failure = self._look(min(deadline, now + PATIENCE_S))
+            self._failure = None
+            try:
+                self._database.run(queries()["look"], min(deadline, now + PATIENCE_S))
+            except StoreUnavailable as failure:
+                self._failure = failure
             self._looked_at = time.monotonic()
         return self._failure
 
-    def _look(self, deadline: float) -> StoreUnavailable | None:
-        try:
-            self._database.run(queries()["look"], deadline)
-        except StoreUnavailable as failure:
-            return failure
-        return None
 
-
-class Sweep(msgspec.Struct, frozen=True):
-    """How many devices there are, and how many of them are stale."""
-
-    fleet: int
-    stale: int
-
-
-def sweep(database: Database, deadline: float) -> Sweep:
+def sweep(database: Database, deadline: float) -> tuple[int, int]:
     """Count the fleet in `device_state` and the stale devices in `v_devices_stale`.
 
     Raises:
@@ -64,4 +52,4 @@ def sweep(database: Database, deadline: float) -> Sweep:
             where=failure.where,
             cause=failure.cause,
         ) from failure
-    return Sweep(int(fleet), int(stale))
+    return int(fleet), int(stale)

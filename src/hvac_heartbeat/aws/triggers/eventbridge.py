@@ -57,8 +57,8 @@ class Schedule(Direct):
     def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
         """Return the numbers of devices and of stale ones."""
         try:
-            found = sweep(get_container().database, deadline)
+            fleet, stale = sweep(get_container().database, deadline)
         except StoreUnavailable as failure:
             return self.fail(failure)
-        self.counts = {"fleet_devices": found.fleet, "stale_devices": found.stale}
-        return answers.swept(found)
+        self.counts = {"fleet_devices": fleet, "stale_devices": stale}
+        return answers.swept(self.counts)
