@@ -148,11 +148,6 @@ def of_several(heartbeats: Iterable[Heartbeat]) -> dict[str, list[Heartbeat]]:
     return {device_id: found for device_id, found in sorted(by_device.items()) if len(found) > 1}
 
 
-def says_more(heartbeat: Heartbeat) -> bool:
-    """Say whether a heartbeat has any optional field."""
-    return any(getattr(heartbeat, field) is not None for field in OPTIONAL_FIELDS)
-
-
 def without_fields(heartbeat: Heartbeat) -> Heartbeat:
     """Return the sign of life alone: device, site and time."""
     return Heartbeat(heartbeat.device_id, heartbeat.site_id, heartbeat.received_at)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 RECORD_LIMIT = 10_000  # heartbeats
-_HEARTBEATS = list[Heartbeat]
 _BLOCK = 1_000  # heartbeats
 _NO_OBJECT = Complaint("heartbeat", "is not a JSON object")
 # The latter for a lone surrogate where C wants UTF-8.
@@ -144,7 +143,7 @@ def _read_clean(bodies: list[object], arrivals: list[datetime | None]) -> list[H
     C does not know that text must be printable, with nothing to trim, and that an upload is in the past.
     """
     try:
-        heartbeats = msgspec.convert(bodies, _HEARTBEATS)
+        heartbeats = msgspec.convert(bodies, list[Heartbeat])
     except _NOT_IN_C:
         return None
     names = "".join([heartbeat.device_id + heartbeat.site_id for heartbeat in heartbeats])

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
-from hvac_heartbeat.heartbeat import merge, newest_sites, says_more, without_fields
+from hvac_heartbeat.heartbeat import merge, newest_sites, without_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from hvac_heartbeat.heartbeat import Heartbeat
     from hvac_heartbeat.outcome import Complaint
@@ -80,7 +80,7 @@ class OneByOne:
 
     def write(self, devices: Mapping[str, list[Heartbeat]]) -> None:
         """Write each device's heartbeats, in this order, while there is time."""
-        self._write_without_fields(sorted(devices), devices)
+        self._write_without_fields(devices)
         given_up: StoreUnavailable | None = None
         tries_with_fields = HOPELESS  # of devices that were written without
         for device_id, heartbeats in devices.items():
@@ -142,11 +142,12 @@ class OneByOne:
         same = (heartbeat.site_id, complaint, True)
         is_known = known is not None and (known.site_id, known.complaint, known.is_permanent) == same
         lacks_fields = heartbeat.device_id in self._bare
-        if failure is None and says_more(heartbeat) and not lacks_fields and not is_known:
+        bare = without_fields(heartbeat)
+        if failure is None and bare != heartbeat and not lacks_fields and not is_known:
             try:
-                self._event.write_batch([without_fields(heartbeat)])
-            except BatchRefused as bare:
-                complaint, failure = bare.complaint, bare.failure
+                self._event.write_batch([bare])
+            except BatchRefused as refused:
+                complaint, failure = refused.complaint, refused.failure
             else:
                 lacks_fields = True
         is_permanent = failure is None and not lacks_fields
@@ -161,14 +162,10 @@ class OneByOne:
 
     def _reject_again(self, device_id: str, heartbeats: list[Heartbeat]) -> bool:
         """Reject without a try what the store rejected a moment ago, so that a retry gets further than the last try."""
-        known = self._refused.get(device_id)
-        if (
-            time.monotonic() < self._event.deadline
-            or known is None
-            or not known.is_permanent
-            or known.at < time.monotonic() - _REFUSAL_LASTS_S
-            or any(heartbeat.site_id != known.site_id for heartbeat in heartbeats)
-        ):
+        known, now = self._refused.get(device_id), time.monotonic()
+        if now < self._event.deadline or known is None or not known.is_permanent:
+            return False
+        if known.at < now - _REFUSAL_LASTS_S or any(heartbeat.site_id != known.site_id for heartbeat in heartbeats):
             return False
         self._result.rejected[device_id, known.site_id] = known.complaint
         return True
@@ -180,10 +177,10 @@ class OneByOne:
             newest = merge(heartbeats)[-1]  # the one that was written
             self._result.ignored[device_id, newest.site_id, newest.received_at] = known.complaint
 
-    def _write_without_fields(self, device_ids: Sequence[str], devices: Mapping[str, list[Heartbeat]]) -> None:
+    def _write_without_fields(self, devices: Mapping[str, list[Heartbeat]]) -> None:
         """Write those whose optional fields were refused lately without them, in case there is no time for more."""
         bare = []
-        for device_id in device_ids:
+        for device_id in sorted(devices):
             known = self._refused.get(device_id)
             if known is not None and known.lacks_fields:
                 *older, newest = merge(devices[device_id])

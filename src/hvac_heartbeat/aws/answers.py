@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hvac_heartbeat.errors import EventRefused
-    from hvac_heartbeat.outcome import Complaints, Outcome
+    from hvac_heartbeat.outcome import Outcome
 
 ECHO_LIMIT = 64
 ANSWER_LIMIT = 950_000  # bytes, with what the envelope adds still under 1 MB
@@ -39,7 +39,12 @@ def written(outcome: Outcome, *, status: int | None = None) -> dict[str, Any]:
     complaints: dict[str, Any] = {}
     for key, found in (("rejected", outcome.rejected), ("ignored_fields", outcome.ignored)):
         if found.count:
-            complaints |= _complaints(key, found)
+            complaints[key] = [
+                {"index": one.index, "device_id": echo(one.device_id), "field": one.field, "reason": one.reason}
+                for one in found.first
+            ]
+        if found.count > COMPLAINT_LIMIT:
+            complaints[f"{key}_count"] = found.count
     room = ANSWER_LIMIT - (_size(complaints) if complaints else 0)
     count, updated = _devices("updated_devices", outcome, Verdict.UPDATED, room)
     outdated: dict[str, Any] = {}
@@ -97,12 +102,3 @@ def _devices(key: str, outcome: Outcome, verdict: Verdict, room: int) -> tuple[i
 def _size(value: object) -> int:
     """Count the bytes of a part of the body in the answer, where the body is quoted once more."""
     return len(_encode(_encode(value).decode()))
-
-
-def _complaints(key: str, complaints: Complaints) -> dict[str, Any]:
-    entries = [
-        {"index": found.index, "device_id": echo(found.device_id), "field": found.field, "reason": found.reason}
-        for found in complaints.first
-    ]
-    counted = {f"{key}_count": complaints.count} if complaints.count > COMPLAINT_LIMIT else {}
-    return {key: entries} | counted

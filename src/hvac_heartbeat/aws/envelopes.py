@@ -29,8 +29,6 @@ _NO_ROOM = f"does not fit: the records of one event may hold {EVENT_LIMIT} value
 _LONGEST_INTEGER = 400
 _HUGE: int = 10**_LONGEST_INTEGER
 
-_decode = msgspec.json.decode
-
 
 class DecodeError(Exception):
     """A text that cannot be decoded; the message is the reason, to be read after the name of what held it."""
@@ -59,7 +57,7 @@ def decode(content: object) -> object:
             f"holds too many values: {weight}, at most {RECORD_LIMIT} are taken (a list or an object counts as four)"
         )
     try:
-        return _decode(content)
+        return msgspec.json.decode(content)
     except RecursionError as error:
         raise DecodeError("is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeError):

@@ -28,11 +28,7 @@ _DEFAULT_TIME_S = 30.0
 
 
 class Container:
-    """What lives as long as one Lambda execution environment: the settings and the database.
-
-    Raises:
-        SettingsError: when the environment cannot be used.
-    """
+    """What lives as long as one Lambda execution environment; raises SettingsError where that cannot be used."""
 
     def __init__(self) -> None:
         self.settings = Settings.from_environment(os.environ)

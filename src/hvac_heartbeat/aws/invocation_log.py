@@ -18,7 +18,6 @@ from hvac_heartbeat.outcome import Verdict
 
 if TYPE_CHECKING:
     from hvac_heartbeat.aws.triggers.base import Trigger
-    from hvac_heartbeat.errors import StoreUnavailable
     from hvac_heartbeat.outcome import Outcome
 
 NAMESPACE = "HvacHeartbeat"
@@ -39,9 +38,10 @@ def log_invocation(
         _log_rejections(outcome)
     counts = {name: outcome.verdicts.count(verdict) for name, verdict in _VERDICTS}
     counts |= {"ignored_fields": outcome.ignored.count, **trigger.counts}
-    trouble = {} if outcome.failure is None else _describe(outcome.failure)
-    if refused is not None:
-        trouble["refused"] = refused
+    trouble: dict[str, Any] = {} if refused is None else {"refused": refused}
+    if (failure := outcome.failure) is not None:
+        trouble = {"failure": str(failure), "sqlstate": failure.sqlstate}
+        trouble |= {"database": failure.where, "cause": failure.cause}
     log(
         "INFO",
         "invocation",
@@ -71,15 +71,6 @@ def _declare(counts: tuple[str, ...]) -> list[dict[str, Any]]:
     metrics += [{"Name": name, "Unit": "Milliseconds"} for name in _MILLISECONDS]
     dimensions = [["function_name"], ["function_name", "trigger"]]
     return [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}]
-
-
-def _describe(failure: StoreUnavailable) -> dict[str, Any]:
-    return {
-        "failure": str(failure),
-        "sqlstate": failure.sqlstate,
-        "database": failure.where,
-        "cause": failure.cause,
-    }
 
 
 def _log_rejections(outcome: Outcome) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _LAST_DOUBLING = 10
+_ON_ANOTHER_CONNECTION = (Remedy.RECONNECT, Remedy.REDIRECT, Remedy.CREDENTIALS)
 
 
 class _Tries(msgspec.Struct):
@@ -92,7 +93,11 @@ class Database:
             raise unavailable from error
         if tries.reported is None or not found.late:
             tries.reported = unavailable
-        self._drop_connection(error, found)
+        if self._connection is not None:
+            if isinstance(error, DeadlinePassed):
+                cancel_and_close(self._connection)
+            if self._connection.closed or found.remedy in _ON_ANOTHER_CONNECTION:
+                self.close()
         pause = self._pause(found, tries.failed, tries.spent)
         if pause is None or time.monotonic() + pause >= deadline:
             raise tries.reported from error
@@ -100,17 +105,10 @@ class Database:
         tries.failed += 1
         tries.remedy = found.remedy
 
-    def _drop_connection(self, error: psycopg.Error, found: Failure) -> None:
-        if self._connection is None:
-            return
-        if isinstance(error, DeadlinePassed):
-            cancel_and_close(self._connection)
-        if self._connection.closed or found.remedy in (Remedy.RECONNECT, Remedy.REDIRECT, Remedy.CREDENTIALS):
-            self.close()
-
     def _pause(self, found: Failure, attempt: int, spent: set[Remedy]) -> float | None:
         """Return how long to wait before the next attempt, None when there is to be none."""
-        if found.remedy is Remedy.NONE or (found.remedy is Remedy.CREDENTIALS and self._credentials_are_fixed):
+        are_fixed = self.settings.secret_arn is None and not self.settings.iam_auth
+        if found.remedy is Remedy.NONE or (found.remedy is Remedy.CREDENTIALS and are_fixed):
             return None
         if found.remedy in (Remedy.RECONNECT, Remedy.CREDENTIALS):
             # Once each: a batch that takes the server down, or a password that is wrong, would do so for ever.
@@ -121,7 +119,3 @@ class Database:
         # float has one, and short pauses can get that far.
         pause = min(_FIRST_PAUSE_S * 2 ** min(attempt, _LAST_DOUBLING), _LONGEST_PAUSE_S)
         return random.uniform(0, pause)  # noqa: S311 - not a secret
-
-    @property
-    def _credentials_are_fixed(self) -> bool:
-        return self.settings.secret_arn is None and not self.settings.iam_auth

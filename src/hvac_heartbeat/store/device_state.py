@@ -50,12 +50,7 @@ class DeviceState:
             self._upsert = named["upsert_known"].format(heartbeats=named["heartbeats"], upsert=upsert).encode()
 
     def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
-        """Write the batch in one round trip, all of it or nothing.
-
-        Raises:
-            BatchRefused: the database refuses one of the rows.
-            StoreUnavailable: anything else; the batch is worth a retry.
-        """
+        """Write the batch in one round trip; raises as `writing.Store` says."""
         upsert_one = self._upsert_one if len(heartbeats) == 1 else None
         try:
             if upsert_one is not None:
@@ -89,9 +84,8 @@ def _folded(device_id: str) -> str:
 
 
 def _complaint(refused: StatementRefused) -> Complaint:
-    if refused.constraint is None:
-        reason = f"is refused by the database (SQLSTATE {refused.sqlstate})"
-    else:
+    reason = f"is refused by the database (SQLSTATE {refused.sqlstate})"
+    if refused.constraint is not None:
         reason = f"violates the database's constraint {refused.constraint}"
     return Complaint(refused.column or "heartbeat", reason)
 
@@ -116,12 +110,9 @@ def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
         rows = map(astuple, heartbeats[start : start + _BLOCK])
         for index, values in enumerate(zip(*rows, strict=True)):
             is_absent[index] &= values.count(None) == len(values)
-            columns[index].append(_encode(_in_utc(values) if index in _TIMES else values)[1:-1])
+            if index in _TIMES:  # in UTC, because PostgreSQL takes no offset of 16 hours, which a device may well send
+                values = tuple(time and time.astimezone(UTC) for time in values)  # noqa: PLW2901 - the same times
+            columns[index].append(_encode(values)[1:-1])
     return [
         None if absent else b"{" + b",".join(parts) + b"}" for parts, absent in zip(columns, is_absent, strict=True)
     ]
-
-
-def _in_utc(times: Sequence[datetime | None]) -> list[datetime | None]:
-    """Return the same times in UTC, because PostgreSQL takes no offset of 16 hours, which a device may well send."""
-    return [time and time.astimezone(UTC) for time in times]

@@ -97,41 +97,31 @@ _FAILURES: Final = {
 
 # libpq keeps the SQLSTATE of a failed login to itself (PQconnectPoll has no result to ask), so the server's words are
 # all there is. Words in another language are not known here: such a login is tried again while there is time.
-_LOGIN_WORDS: Final = (
-    ("authentication failed", "28P01"),
-    ("pg_hba.conf", "28000"),
-    ("no such user", "28000"),  # PgBouncer's
-    ("is not permitted to log in", "28000"),
-    ("too many c", "53300"),  # clients already; connections for role, for database
-    ("remaining connection slots", "53300"),
-    ("the database system is", "57P03"),
-    ("permission denied for database", "42501"),
-)
-_FOREIGN_CERTIFICATE: Final = Failure(
-    Remedy.NONE,
+_LOGIN_WORDS: Final = {
+    "authentication failed": "28P01",
+    "pg_hba.conf": "28000",
+    "no such user": "28000",  # PgBouncer's
+    "is not permitted to log in": "28000",
+    "too many c": "53300",  # clients already; connections for role, for database
+    "remaining connection slots": "53300",
+    "the database system is": "57P03",
+    "permission denied for database": "42501",
+}
+_FOREIGN_CERTIFICATE: Final = (
     "the server's certificate has expired or is signed by none of the known roots; nothing was sent",
     "name the file of its CA in DB_SSLROOTCERT",
 )
-_TLS_WORDS: Final = (
-    (
-        "does not match host name",
-        Failure(Remedy.NONE, "the server's certificate is for another name than DB_HOST; nothing was sent"),
+_TLS_WORDS: Final = {
+    "does not match host name": ("the server's certificate is for another name than DB_HOST; nothing was sent", ""),
+    "certificate verify failed": _FOREIGN_CERTIFICATE,
+    "signature failure": _FOREIGN_CERTIFICATE,
+    "does not support SSL": ("the server does not speak TLS, and DB_SSLMODE asks for it; nothing was sent", ""),
+    "root certificate file": ("the file of root certificates cannot be read", "check DB_SSLROOTCERT"),
+    "could not get server's host name from server certificate": (
+        "the server's certificate names no host; nothing was sent",
+        "",
     ),
-    ("certificate verify failed", _FOREIGN_CERTIFICATE),
-    ("signature failure", _FOREIGN_CERTIFICATE),
-    (
-        "does not support SSL",
-        Failure(Remedy.NONE, "the server does not speak TLS, and DB_SSLMODE asks for it; nothing was sent"),
-    ),
-    (
-        "root certificate file",
-        Failure(Remedy.NONE, "the file of root certificates cannot be read", "check DB_SSLROOTCERT"),
-    ),
-    (
-        "could not get server's host name from server certificate",
-        Failure(Remedy.NONE, "the server's certificate names no host; nothing was sent"),
-    ),
-)
+}
 _UNREACHABLE: Final = Failure(
     Remedy.PAUSE,
     "the database cannot be reached",
@@ -164,10 +154,10 @@ def _by_sqlstate(sqlstate: str | None) -> Failure:
 
 
 def _by_words(said: str) -> Failure:
-    for words, found in _TLS_WORDS:
+    for words, (message, advice) in _TLS_WORDS.items():
         if words in said:
-            return found
-    for words, sqlstate in _LOGIN_WORDS:
+            return Failure(Remedy.NONE, message, advice)
+    for words, sqlstate in _LOGIN_WORDS.items():
         if words in said:
             return _by_sqlstate(sqlstate)
     if "FATAL:" in said and "does not exist" in said:

@@ -52,10 +52,7 @@ class BoundedConnection(psycopg.Connection["Row"]):
         """Send one statement with parameters in PostgreSQL's own form, and return its answer as it came.
 
         Past the driver's cursor, which asks for the type of every value on the way there and back: for one heartbeat
-        that is a third of the client's work (docs/performance.md).
-
-        Raises:
-            psycopg.Error: as a cursor raises it.
+        that is a third of the client's work (docs/performance.md). Raises psycopg.Error as a cursor does.
         """
         self.pgconn.send_query_params(statement, parameters)
         result: PGresult = self.wait(generators.execute(self.pgconn))[-1]
