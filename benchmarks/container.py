@@ -21,11 +21,11 @@ EVENTS = 40
 STRIDE = 7_919  # a prime, so that it goes through every device of a share before it meets one again
 
 
-def main(place: int, devices: int, batch: int, containers: int, seconds: float, pace: float) -> None:
+def main(index: int, devices: int, batch: int, containers: int, seconds: float, pace: float) -> None:
     """Send batches of devices drawn at random for so many seconds, at `pace` heartbeats a second if it is not 0."""
-    chance = random.Random(place)  # noqa: S311 - the order of arrival
-    events = [fleet.event(fleet.heartbeats(chance.sample(range(devices), batch), seed=place)) for _ in range(EVENTS)]
-    share = range(place, devices, containers)
+    chance = random.Random(index)  # noqa: S311 - the order of arrival
+    events = [fleet.event(fleet.heartbeats(chance.sample(range(devices), batch), seed=index)) for _ in range(EVENTS)]
+    share = range(index, devices, containers)
     handler = Handler()
     handler.write(events[0])
     print("ready", flush=True)
@@ -55,11 +55,11 @@ def main(place: int, devices: int, batch: int, containers: int, seconds: float, 
 
 def _address(event: fleet.Body, share: range, start: int) -> None:
     """Give an event the next devices of this container's share, far from each other, each equally often."""
-    for place, body in enumerate(event.get("devices") or [event]):
-        number = share[(start + place) * STRIDE % len(share)]
+    for index, body in enumerate(event.get("devices") or [event]):
+        number = share[(start + index) * STRIDE % len(share)]
         body["device_id"], body["site_id"] = fleet.device(number), f"building-{number // 40:05d}"
 
 
 if __name__ == "__main__":
-    place, devices, batch, containers = map(int, sys.argv[1:5])
-    main(place, devices, batch, containers, float(sys.argv[5]), float(sys.argv[6]))
+    index, devices, batch, containers = map(int, sys.argv[1:5])
+    main(index, devices, batch, containers, float(sys.argv[5]), float(sys.argv[6]))

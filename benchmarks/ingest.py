@@ -30,12 +30,12 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
     result = Result("ingest")
     sizes = (1, 10, 100) if quick else tuple(SECONDS)
     steps = len(sizes) * len(COMMITS)
-    for place, (waits, title) in enumerate(COMMITS.items()):
+    for index, (waits, title) in enumerate(COMMITS.items()):
         with server.database(synchronous_commit=waits) as database:
             database.tune(FILLFACTOR)
             fleet.populate(database.admin, FLEET)
             rows: list[dict[str, Any]] = []
-            for step, size in enumerate(sizes, start=place * len(sizes)):
+            for step, size in enumerate(sizes, start=index * len(sizes)):
                 rows += _race(
                     database,
                     size,

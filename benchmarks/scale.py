@@ -112,13 +112,13 @@ def _containers(
     arguments = [str(value) for value in (devices, batch, count, seconds, pace)]
     running = [
         subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.container", str(place), *arguments],
+            [sys.executable, "-m", "benchmarks.container", str(index), *arguments],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        for place in range(count)
+        for index in range(count)
     ]
     try:
         for container in running:

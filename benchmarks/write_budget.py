@@ -62,10 +62,10 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
     minutes, devices = (4, 1_000) if quick else (MINUTES, FLEET)
     rows: list[dict[str, Any]] = []
     shares: dict[str, list[float]] = {}
-    for place, variant in enumerate(VARIANTS):
+    for index, variant in enumerate(VARIANTS):
 
-        def tick(share: float, place: int = place, variant: Variant = variant) -> None:
-            progress(variant.name, (place + share) / len(VARIANTS))
+        def tick(share: float, index: int = index, variant: Variant = variant) -> None:
+            progress(variant.name, (index + share) / len(VARIANTS))
 
         with server.database() as database:
             seen = list(_minutes(database, variant, minutes, devices, tick))

@@ -63,8 +63,8 @@ def event(case: Case) -> bytes:
 
 
 def _chances(case: Case) -> Iterator[Random]:
-    for place in range(FULL if case.carrier == "full shard" else 1):
-        yield Random(f"{case.seed}/{case.number}/{place}")  # noqa: S311 - no secret
+    for index in range(FULL if case.carrier == "full shard" else 1):
+        yield Random(f"{case.seed}/{case.number}/{index}")  # noqa: S311 - no secret
 
 
 def _wrapped(case: Case, hostile: list[bytes]) -> bytes:
@@ -74,7 +74,7 @@ def _wrapped(case: Case, hostile: list[bytes]) -> bytes:
         return json.dumps(_request(hostile[0], gzipped=case.shape.gzipped, text=case.number % 3 == 0)).encode()
     good = json.dumps({"device_id": case.neighbour, "site_id": "north", "status": "ready"}).encode()
     wrap = _sqs if case.carrier == "sqs" else _kinesis
-    records = [wrap(f"hostile {place}", record) for place, record in enumerate(hostile)]
+    records = [wrap(f"hostile {index}", record) for index, record in enumerate(hostile)]
     records.insert(case.number % (len(records) + 1), wrap("good", good))
     return json.dumps({"Records": records}).encode()
 

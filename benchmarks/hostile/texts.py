@@ -21,7 +21,7 @@ def _repeat(chance: Random, units: tuple[str, ...], size: int) -> str:
     number = size // (len(unit.replace("#", "7" * 7)) + 1)
     if chance.random() < 0.4:
         number = min(number, chance.randrange(1_000, 300_000))
-    return ",".join([unit.replace("#", str(place)) for place in range(number)] if "#" in unit else [unit] * number)
+    return ",".join([unit.replace("#", str(index)) for index in range(number)] if "#" in unit else [unit] * number)
 
 
 def _units(*units: str) -> Maker:

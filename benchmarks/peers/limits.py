@@ -49,7 +49,7 @@ class BareDriver:
         self._connection = psycopg.connect(
             conninfo, autocommit=True, prepare_threshold=None, cursor_factory=psycopg.RawCursor
         )
-        marks = ", ".join(f"${place}::{kind}" for place, kind in enumerate(TYPES, start=1))
+        marks = ", ".join(f"${index}::{kind}" for index, kind in enumerate(TYPES, start=1))
         self._statement = f"{INSERT} VALUES ({marks}, now(), now()) {ON_CONFLICT}".encode()
         self._parameters: Sequence[Any] = values(event)
 

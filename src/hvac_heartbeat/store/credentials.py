@@ -180,7 +180,7 @@ def prepare(environment: Mapping[str, str]) -> None:
     arn = environment.get("DB_SECRET_ARN")
     token = environment.get("DB_IAM_AUTH", "").lower() == "true"
     if environment.get("AWS_LAMBDA_FUNCTION_NAME") and (arn or token):
-        with suppress(CredentialsUnavailable):  # which the first connection will be, and be told
+        with suppress(CredentialsUnavailable):  # the first connection will raise it again
             _client("secretsmanager" if arn else "rds", _region(arn or "") or environment.get("AWS_REGION"))
 
 

@@ -40,7 +40,7 @@ class Remedy(Enum):
 class Failure(msgspec.Struct, frozen=True):
     """What an error means and what a person can do about it; `where` and `cause` as StoreUnavailable has them.
 
-    `late` says that the server was silent, which tells less than anything it may have said before.
+    `late` says that the server was silent, and that means less than anything it may have said before.
     """
 
     remedy: Remedy

@@ -23,7 +23,7 @@ class Trigger(ABC):
     """One event of one kind, and what became of it. Subclasses are asked in the order of `triggers.TRIGGERS`."""
 
     name: ClassVar[str]
-    refuse_too_many: ClassVar[bool] = False  # where the caller can be told to send fewer
+    refuse_too_many: ClassVar[bool] = False  # where somebody reads the refusal
     caller_timeout_s: ClassVar[float] = math.inf  # how long the caller waits for an answer
     counts: Mapping[str, int] = {}  # what there is to log beside the outcome
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat import fields
@@ -33,21 +32,21 @@ class Http(Trigger):
     refuse_too_many = True
     asks_for_health = False
 
-    @abstractmethod
     def method(self) -> object:
-        """Return the request's method."""
+        """Return the request's method: that of REST APIs and load balancers."""
+        return self.event.get("httpMethod")
 
-    @abstractmethod
     def path(self) -> object:
-        """Return the request's path, with or without a stage before it."""
+        """Return the request's path, with or without a stage before it: that of REST APIs and load balancers."""
+        return self.event.get("path")
 
-    @abstractmethod
     def received_at(self) -> datetime | None:
         """Return when the request arrived, None where the envelope does not say."""
+        return None
 
-    @abstractmethod
     def caller(self) -> dict[str, Any]:
         """Return what is known of an authenticated caller, under `jwt`, `iam`, `lambda` and `clientCert`."""
+        return {}
 
     def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
         """Write the heartbeats, or look at the database's health.

@@ -67,14 +67,6 @@ class RestApi(Http):
         """Take `httpMethod` with a `requestContext`; the load balancer has been asked before."""
         return isinstance(event, dict) and "httpMethod" in event and isinstance(event.get("requestContext"), dict)
 
-    def method(self) -> object:
-        """Return `httpMethod`."""
-        return self.event["httpMethod"]
-
-    def path(self) -> object:
-        """Return `path`, which has no stage."""
-        return self.event.get("path")
-
     def received_at(self) -> datetime | None:
         """Return `requestContext.requestTimeEpoch` (milliseconds)."""
         return clock(self.event["requestContext"].get("requestTimeEpoch"))
@@ -104,7 +96,8 @@ class LoadBalancer(Http):
     """Application Load Balancer.
 
     Source: "Use Lambda functions as targets of an Application Load Balancer", Elastic Load Balancing User Guide. Its
-    headers about a caller are signed, or not, in ways that this function does not check: it authenticates nobody.
+    headers about a caller are signed, or not, in ways that this function does not check: it authenticates nobody. It
+    does not say when a request arrived.
     """
 
     name = "load-balancer"
@@ -114,22 +107,6 @@ class LoadBalancer(Http):
     def recognises(event: Any) -> bool:
         """Take `requestContext.elb`."""
         return isinstance(event, dict) and "elb" in get_object(event, "requestContext")
-
-    def method(self) -> object:
-        """Return `httpMethod`."""
-        return self.event.get("httpMethod")
-
-    def path(self) -> object:
-        """Return `path`."""
-        return self.event.get("path")
-
-    def received_at(self) -> datetime | None:
-        """Return None: the load balancer does not say."""
-        return None
-
-    def caller(self) -> dict[str, Any]:
-        """Return nothing."""
-        return {}
 
     def respond(self, answer: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
         """Answer with `multiValueHeaders` where the request has them: the target group then reads no others."""
