@@ -87,12 +87,11 @@ class Database:
     def _recover(self, error: psycopg.Error, tries: _Tries, deadline: float) -> None:
         """Make ready for another attempt, after a pause; raise where there is to be none."""
         found = classify(error, self._connection.where if self._connection is not None else None)
-        unavailable = found.unavailable()
-        if isinstance(unavailable, StatementRefused):
-            unavailable.constraint, unavailable.column = error.diag.constraint_name, error.diag.column_name
-            raise unavailable from error
+        if found.remedy is Remedy.REFUSED:
+            # Under no name here: with its traceback it would hold itself, and the batch, until garbage is collected.
+            raise StatementRefused(found.unavailable(), error) from error
         if tries.reported is None or not found.late:
-            tries.reported = unavailable
+            tries.reported = found.unavailable()
         if self._connection is not None:
             if isinstance(error, DeadlinePassed):
                 cancel_and_close(self._connection)

@@ -22,8 +22,10 @@ class StatementRefused(StoreUnavailable):
     `constraint` and `column` are the server's own words and may be None.
     """
 
-    constraint: str | None = None
-    column: str | None = None
+    def __init__(self, known: StoreUnavailable, error: psycopg.Error) -> None:
+        super().__init__(str(known), sqlstate=known.sqlstate, where=known.where, cause=known.cause)
+        self.constraint = error.diag.constraint_name
+        self.column = error.diag.column_name
 
 
 class Remedy(Enum):
@@ -54,8 +56,7 @@ class Failure(msgspec.Struct, frozen=True):
     def unavailable(self) -> StoreUnavailable:
         """Return it as the error that the function's callers know."""
         message = f"{self.message}: {self.advice}" if self.advice else self.message
-        kind = StatementRefused if self.remedy is Remedy.REFUSED else StoreUnavailable
-        return kind(message, sqlstate=self.sqlstate, where=self.where, cause=self.cause)
+        return StoreUnavailable(message, sqlstate=self.sqlstate, where=self.where, cause=self.cause)
 
 
 # By the whole SQLSTATE, or its first characters (PostgreSQL manual, appendix A). 57P01 to 57P05 end the connection, and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -170,3 +171,15 @@ def test_a_right_on_the_table_that_is_revoked_fails_the_batch_and_rejects_nobody
     assert result.failure is not None
     assert result.failure.sqlstate == "42501"
     assert fleet.statements <= 200
+
+
+def test_what_is_refused_is_let_go_of_without_the_garbage_collector(fleet: Fleet) -> None:
+    """Each refused batch would else stay in memory, with all that was sent of it, until somebody collects garbage."""
+    gc.collect()
+    gc.disable()
+    try:
+        result = fleet.write(*(f"stranger{n}" for n in range(200)), "d1")
+        assert len(result.rejected) == 200
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
