@@ -48,7 +48,7 @@ def written(outcome: Outcome, *, status: int | None = None) -> dict[str, Any]:
     room = ANSWER_LIMIT - (_size(complaints) if complaints else 0)
     count, updated = _devices("updated_devices", outcome, Verdict.UPDATED, room)
     outdated: dict[str, Any] = {}
-    if Verdict.OUTDATED in outcome.verdicts:
+    if count < len(outcome.verdicts) and Verdict.OUTDATED in outcome.verdicts:
         _, outdated = _devices("outdated_devices", outcome, Verdict.OUTDATED, room - _size(updated))
     message = f"Heartbeat updated for {count} device(s)"
     if status is None:

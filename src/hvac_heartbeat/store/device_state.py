@@ -110,9 +110,9 @@ def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
         rows = map(astuple, heartbeats[start : start + _BLOCK])
         for index, values in enumerate(zip(*rows, strict=True)):
             is_absent[index] &= values.count(None) == len(values)
-            if index in _TIMES:  # in UTC, because PostgreSQL takes no offset of 16 hours, which a device may well send
-                values = tuple(time and time.astimezone(UTC) for time in values)  # noqa: PLW2901 - the same times
-            columns[index].append(_encode(values)[1:-1])
+            # In UTC, because PostgreSQL takes no offset of 16 hours, which a device may well send.
+            sent = [time and time.astimezone(UTC) for time in values] if index in _TIMES else values
+            columns[index].append(_encode(sent)[1:-1])
     return [
         None if absent else b"{" + b",".join(parts) + b"}" for parts, absent in zip(columns, is_absent, strict=True)
     ]
