@@ -25,7 +25,7 @@ def test_a_pause_is_never_longer_than_the_longest_after_any_number_of_attempts(a
     assert 0 <= pause <= _LONGEST_PAUSE_S
 
 
-def test_what_went_wrong_is_told_and_not_that_the_time_ran_out_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_went_wrong_is_reported_and_not_that_the_time_ran_out_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
     full = ConnectFailed(psycopg.OperationalError("FATAL:  sorry, too many clients already"), "db:5432")
     silent = ConnectFailed(DeadlinePassed("the server did not answer in time"), "db:5432")
     monkeypatch.setattr(database, "connect", Mock(side_effect=chain([full], repeat(silent))))
