@@ -194,18 +194,18 @@ def _arrivals(record: Record, bodies: list[object], outcome: Outcome) -> list[da
     if said.count(None) == len(said):
         return [record.received_at] * len(bodies)
     first = len(outcome.owners)
-    earliest = _earlier(record.received_at, said[0], first, outcome)
+    earliest = _earlier(record.received_at, record.body, first, outcome)
     if bodies[0] is record.body or (record.binding is not None and record.binding.outranks):
         return [earliest] * len(bodies)
-    return [_earlier(earliest, value, index, outcome) for index, value in enumerate(said[1:], first)]
+    return [_earlier(earliest, body, index, outcome) for index, body in enumerate(bodies, first)]
 
 
-def _earlier(known: datetime | None, received_at: object, index: int, outcome: Outcome) -> datetime | None:
-    """Return the earlier of a time and a payload's `received_at`."""
-    if received_at is None:
+def _earlier(known: datetime | None, body: object, index: int, outcome: Outcome) -> datetime | None:
+    """Return the earlier of a time and a body's `received_at`."""
+    if not isinstance(body, dict) or body.get("received_at") is None:
         return known
     try:
-        found = fields.moment(received_at)
+        found = fields.moment(body["received_at"])
     except Unusable as unusable:
         outcome.ignored.add(Complaint("received_at", str(unusable), index, body.get("device_id")))
         return known
