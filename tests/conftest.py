@@ -1,4 +1,4 @@
-"""Every test's database: one server for the run, one template, a copy of it for each test."""
+"""Every test's database: one server for each process, one template there, a copy of it for each test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Hooks and a fixture of pytest, which looks for them here.
 __all__ = ["TestServer", "pytest_report_header", "pytest_unconfigure", "server"]
 
-pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures"]
+pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures", "tests.workers"]
 
 # The table and the view, word for word as users have them: what a database has that is not ours.
 TABLE_AND_VIEW = """
@@ -67,6 +67,7 @@ _SLOW = (
     "/tests/database/test_tls.py",
     "/tests/end_to_end/test_consent.py",
     "/tests/end_to_end/test_readme.py",
+    "/tests/unit/test_workers.py",
     "/tests/triggers/test_database_away.py",
 )
 _DATABASE_FIXTURES = {"server", "empty_database", "database", "connection", "environment"}
@@ -143,7 +144,16 @@ def _new_database(server: TestServer, template: str) -> Iterator[Database]:
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
         _copy(admin, create.format(sql.Identifier(name), sql.Identifier(template)))
         yield Database(name, server)
+        _await_nobody(admin, name)
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _await_nobody(admin: psycopg.Connection, name: str) -> None:
+    """Give a backend whose client has gone a moment to end: DROP DATABASE would sleep for 100 ms where it meets one."""
+    for _ in range(20):
+        if not admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).rowcount:
+            return
+        time.sleep(0.002)
 
 
 @pytest.fixture
