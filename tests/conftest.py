@@ -45,7 +45,7 @@ FROM device_state
 WHERE now() - last_seen_ts > interval '120 seconds';
 """
 
-_ORDER = ("unit", "triggers", "database", "deployment", "end_to_end")
+_ORDER = ("unit", "triggers", "database", "deployment", "end_to_end", "small_lambda", "benchmarks")
 # What starts servers of its own, waits for time-outs or draws thousands of inputs.
 _SLOW = (
     "/tests/benchmarks/",
@@ -95,13 +95,16 @@ class Database:
         return psycopg.connect(self.server.url(self.name, user=user), autocommit=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the cheap folders first, and mark what is slow and what needs a database."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the cheap folders first, and mark what is slow and what needs a database.
+
+    Workers take the cheap folders last: what is left in the end is then short, and none waits for another.
+    """
 
     def rank(item: pytest.Item) -> int:
-        return next((place for place, name in enumerate(_ORDER) if f"/{name}/" in str(item.path)), len(_ORDER))
+        return next(place for place, name in enumerate(_ORDER) if f"/{name}/" in str(item.path))
 
-    items.sort(key=rank)
+    items.sort(key=rank, reverse=hasattr(config, "workerinput"))
     for item in items:
         if any(part in str(item.path) for part in _SLOW):
             item.add_marker(pytest.mark.slow)

@@ -64,6 +64,7 @@ class FakeAws:
             )
         )
         program.chmod(0o755)
+        (program.parent / "sleep").symlink_to("/bin/true")  # nothing is to be waited for here
         (self.folder / "package.zip").write_bytes(b"zip")
 
     def answers(self, call: str, *answers: Any) -> None:
