@@ -37,11 +37,9 @@ def deployed(cloud: Cloud, tool: Callable[[str, str], str], fleet_database: Data
 
 
 @pytest.fixture(scope="module")
-def stack(
-    deployed: Stack, tool: Callable[[str, str], str], local_package: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+def stack(deployed: Stack, local_package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The stack's outputs by name, once it is CREATE_COMPLETE."""
-    return deployed.deploy(emulated(tool("tools", "python"), local_package, tmp_path_factory.mktemp("stack")))
+    return deployed.deploy(emulated(tmp_path_factory.mktemp("stack"), local_package))
 
 
 def heartbeat(device_id: str) -> str:

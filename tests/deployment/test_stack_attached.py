@@ -70,7 +70,7 @@ def outputs(
     named = {"FunctionName": NAME, "Architecture": ARCHITECTURE, "RoleArn": ROLE}
     chosen = {"HttpApi": "lambda", "DeviceClaim": "lambda.deviceId"}
     stack = Stack(NAME, cloud, tool, named | chosen | existing | database_parameters(fleet_database))
-    return stack.deploy(emulated(tool("tools", "python"), local_package, tmp_path_factory.mktemp("stack")))
+    return stack.deploy(emulated(tmp_path_factory.mktemp("stack"), local_package))
 
 
 def heartbeat(device_id: str) -> str:

@@ -30,7 +30,7 @@ def test_somebody_who_presses_enter_gets_a_stack(
     cloud: Cloud, tool: Callable[[str, str], str], local_package: Path, fleet_database: Database, tmp_path: Path
 ) -> None:
     """Every question is asked once, and may be left as it is but for where the database is."""
-    template = emulated(tool("tools", "python"), local_package, tmp_path)
+    template = emulated(tmp_path, local_package)
     shutil.copy(ROOT / "samconfig.toml", tmp_path)
     given = {"Architecture": ARCHITECTURE} | database_parameters(fleet_database)
     asked: list[str] = []
