@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A throwaway server is never restored or replicated.
-_SETTINGS: Final = {"wal_level": "minimal", "max_wal_senders": "0", "synchronous_commit": "off"}
+_SETTINGS: Final = {"wal_level": "minimal", "max_wal_senders": "0"}
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the server makes a folder of its own there
 _ENOUGH_BYTES: Final = 4 << 30  # of the megabytes that a server takes, most are its log's
 

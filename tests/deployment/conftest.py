@@ -73,7 +73,7 @@ def fleet_database(server: TestServer, template: str) -> Iterator[Database]:
 def cloud(tool: Callable[[str, str], str], aws_v1: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """An emulated AWS region of the module's own, empty at first."""
     with running_emulator(tool("emulator", "ministack"), tmp_path_factory.mktemp("emulator")) as address:
-        yield Cloud(address, version_2() or Path(aws_v1), Path(aws_v1), tmp_path_factory.mktemp("cloud"))
+        yield Cloud(address, version_2() or Path(aws_v1), tmp_path_factory.mktemp("cloud"))
 
 
 @pytest.fixture(scope="session")

@@ -71,12 +71,7 @@ class Stack:
     def live(self) -> dict[str, Any]:
         """Return the configuration of the version that the alias calls."""
         found: dict[str, Any] = self.cloud.aws(
-            "lambda",
-            "get-function-configuration",
-            "--function-name",
-            self.parameters["FunctionName"],
-            "--qualifier",
-            "live",
+            "lambda", "get_function_configuration", FunctionName=self.parameters["FunctionName"], Qualifier="live"
         )
         return found
 
@@ -89,14 +84,13 @@ class Stack:
 
 def outputs(cloud: Cloud, name: str) -> dict[str, str]:
     """Return the outputs of a stack that is complete."""
-    (found,) = cloud.aws("cloudformation", "describe-stacks", "--stack-name", name)["Stacks"]
+    (found,) = cloud.aws("cloudformation", "describe_stacks", StackName=name)["Stacks"]
     assert found["StackStatus"] in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, found
     return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
 
 def make_bucket(cloud: Cloud) -> None:
-    place = f"LocationConstraint={REGION}"
-    cloud.aws("s3api", "create-bucket", "--bucket", BUCKET, "--create-bucket-configuration", place)
+    cloud.aws("s3", "create_bucket", Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 
 
 def database_parameters(database: Database) -> dict[str, str]:
