@@ -20,8 +20,6 @@ from hvac_heartbeat.local.postgres import PostgresServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# A throwaway server is never restored or replicated.
-_SETTINGS: Final = {"wal_level": "minimal", "max_wal_senders": "0"}
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the server makes a folder of its own there
 _ENOUGH_BYTES: Final = 4 << 30  # of the megabytes that a server takes, most are its log's
 
@@ -60,7 +58,7 @@ def _server() -> TestServer:
                 _started.append(TestServer(psycopg.conninfo.make_conninfo(url)))
             else:
                 with _in_memory():
-                    throwaway = PostgresServer(Path(bindir) if bindir else None, settings=_SETTINGS).start()
+                    throwaway = PostgresServer(Path(bindir) if bindir else None).start()
                 _started.append(TestServer(psycopg.conninfo.make_conninfo(throwaway.url()), throwaway))
             lacking = _lacking_rights(_started[0])
         except (HvacHeartbeatError, psycopg.Error) as failure:
