@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the server makes a folder of its own there
-_ENOUGH_BYTES: Final = 4 << 30  # of the megabytes that a server takes, most are its log's
+_ENOUGH_BYTES: Final = 4 << 30  # a server's write-ahead log alone grows to 1 GB (max_wal_size)
 
 
 @dataclass(frozen=True)
