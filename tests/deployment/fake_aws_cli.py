@@ -64,7 +64,9 @@ class FakeAws:
             )
         )
         program.chmod(0o755)
-        (program.parent / "sleep").symlink_to("/bin/true")  # nothing is to be waited for here
+        sleep = program.with_name("sleep")  # there is nothing to wait for
+        sleep.write_text("#!/bin/sh\n")
+        sleep.chmod(0o755)
         (self.folder / "package.zip").write_bytes(b"zip")
 
     def answers(self, call: str, *answers: Any) -> None:
