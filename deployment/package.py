@@ -88,7 +88,7 @@ def install_dependencies(target: Target, requirements: Path, stage: Path) -> Non
         why = f"python{target.python} on {target.architecture}: {error.stderr.strip().splitlines()[-1]}"
         raise PackageError(f"pip found no matching wheels for {why}") from error
     shutil.rmtree(stage / "bin", ignore_errors=True)
-    for path in files_of(stage):
+    for path in list(filter(Path.is_file, stage.rglob("*"))):
         unwanted_metadata = path.parent.suffix == ".dist-info" and not path.name.startswith(DIST_INFO_KEPT)
         if unwanted_metadata or path.suffix == ".pyi" or path.name == "py.typed":
             path.unlink()
@@ -97,8 +97,7 @@ def install_dependencies(target: Target, requirements: Path, stage: Path) -> Non
 def copy_sources(root: Path, stage: Path) -> None:
     """Copy the entry point and the package, less what only a developer's machine runs."""
     shutil.copyfile(root / "lambda_function.py", stage / "lambda_function.py")
-    ours = root / "src" / "hvac_heartbeat"
-    shutil.copytree(ours, stage / ours.name, ignore=lambda _, names: LEFT_OUT.intersection(names))
+    shutil.copytree(root / "src" / "hvac_heartbeat", stage / "hvac_heartbeat", ignore=shutil.ignore_patterns(*LEFT_OUT))
 
 
 def compile_sources(target: Target, stage: Path) -> None:
@@ -128,15 +127,10 @@ def interpreter_of(target: Target) -> str | None:
     return None
 
 
-def files_of(folder: Path) -> list[Path]:
-    """Every file under a folder, in the order of its name in the zip."""
-    return sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.as_posix())
-
-
 def write_zip(stage: Path, output: Path) -> None:
     """Write every file with a fixed time and mode, in a fixed order."""
     with zipfile.ZipFile(output, "w") as archive:
-        for path in files_of(stage):
+        for path in sorted(filter(Path.is_file, stage.rglob("*")), key=Path.as_posix):
             entry = zipfile.ZipInfo(path.relative_to(stage).as_posix(), (1980, 1, 1, 0, 0, 0))  # the format's first
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3

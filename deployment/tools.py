@@ -7,7 +7,6 @@ deployment/requirements/, because their pins conflict. Nothing of it is needed t
 from __future__ import annotations
 
 import hashlib
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,10 +37,9 @@ def is_current(environment: str) -> bool:
 def set_up(environment: str) -> None:
     """Make an environment anew from its pins; raises subprocess.CalledProcessError when uv cannot."""
     folder = HOME / environment
-    shutil.rmtree(folder, ignore_errors=True)
     uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--require-hashes"]
     pins = ["--python", str(program(environment, "python")), "--requirement", str(REQUIREMENTS / f"{environment}.txt")]
-    for command in ([interpreter_for(environment), "-m", "venv", str(folder)], [*uv, *pins]):
+    for command in ([interpreter_for(environment), "-m", "venv", "--clear", str(folder)], [*uv, *pins]):
         subprocess.run(command, check=True)  # noqa: S603 - a Python found by name, and our own words
     (folder / ".installed").write_text(_fingerprint(environment))
 

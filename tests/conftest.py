@@ -1,4 +1,4 @@
-"""Every test's database: one server for the run, one template, a copy of it for each test."""
+"""Every test's database: one server for each process, one template there, a copy of it for each test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Hooks and a fixture of pytest, which looks for them here.
 __all__ = ["TestServer", "pytest_report_header", "pytest_unconfigure", "server"]
 
-pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures"]
+pytest_plugins = ["tests.skips", "tests.small_lambda.fixtures", "tests.workers"]
 
 # The table and the view, word for word as users have them: what a database has that is not ours.
 TABLE_AND_VIEW = """
@@ -45,7 +45,7 @@ FROM device_state
 WHERE now() - last_seen_ts > interval '120 seconds';
 """
 
-_ORDER = ("unit", "triggers", "database", "deployment", "end_to_end")
+_ORDER = ("unit", "triggers", "database", "deployment", "end_to_end", "small_lambda", "benchmarks")
 # What starts servers of its own, waits for time-outs or draws thousands of inputs.
 _SLOW = (
     "/tests/benchmarks/",
@@ -67,6 +67,7 @@ _SLOW = (
     "/tests/database/test_tls.py",
     "/tests/end_to_end/test_consent.py",
     "/tests/end_to_end/test_readme.py",
+    "/tests/unit/test_workers.py",
     "/tests/triggers/test_database_away.py",
 )
 _DATABASE_FIXTURES = {"server", "empty_database", "database", "connection", "environment"}
@@ -94,13 +95,16 @@ class Database:
         return psycopg.connect(self.server.url(self.name, user=user), autocommit=True)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the cheap folders first, and mark what is slow and what needs a database."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the cheap folders first, and mark what is slow and what needs a database.
+
+    Workers take the cheap folders last: what is left in the end is then short, and none waits for another.
+    """
 
     def rank(item: pytest.Item) -> int:
-        return next((place for place, name in enumerate(_ORDER) if f"/{name}/" in str(item.path)), len(_ORDER))
+        return next(place for place, name in enumerate(_ORDER) if f"/{name}/" in str(item.path))
 
-    items.sort(key=rank)
+    items.sort(key=rank, reverse=hasattr(config, "workerinput"))
     for item in items:
         if any(part in str(item.path) for part in _SLOW):
             item.add_marker(pytest.mark.slow)
@@ -143,7 +147,16 @@ def _new_database(server: TestServer, template: str) -> Iterator[Database]:
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
         _copy(admin, create.format(sql.Identifier(name), sql.Identifier(template)))
         yield Database(name, server)
+        _await_nobody(admin, name)
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _await_nobody(admin: psycopg.Connection, name: str) -> None:
+    """Give a backend whose client has gone a moment to end: DROP DATABASE would sleep for 100 ms where it meets one."""
+    for _ in range(20):
+        if not admin.execute("SELECT FROM pg_stat_activity WHERE datname = %s", [name]).rowcount:
+            return
+        time.sleep(0.002)
 
 
 @pytest.fixture

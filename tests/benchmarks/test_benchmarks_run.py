@@ -15,6 +15,7 @@ from benchmarks.timing import percentile
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ingest", "forms", "cold_start", "write_budget", "scale", "neighbours"])
 def test_a_quick_run_measures_something_and_judges_it(name: str) -> None:

@@ -76,7 +76,7 @@ def bouncer(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     if account is not None:
         shutil.chown(folder, user=account)
         for path in folder.parents:
-            if path.name.startswith("pytest-"):
+            if path.name.startswith(("pytest-", "popen-")):
                 path.chmod(0o711)
     process = subprocess.Popen(
         [program, folder / "pgbouncer.ini"],

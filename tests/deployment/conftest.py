@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from deployment.package import ROOT, Target, build
 from tests.conftest import Database, TestServer, _new_database
 from tests.deployment.emulator import REGION, Cloud, running_emulator
 from tests.deployment.script import PASSWORD
+from tests.deployment.stacks import emulated
 from tests.deployment.template import EXPAND
 from tests.skips import skip_or_fail
 
@@ -73,22 +73,16 @@ def fleet_database(server: TestServer, template: str) -> Iterator[Database]:
 def cloud(tool: Callable[[str, str], str], aws_v1: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """An emulated AWS region of the module's own, empty at first."""
     with running_emulator(tool("emulator", "ministack"), tmp_path_factory.mktemp("emulator")) as address:
-        yield Cloud(address, version_2() or Path(aws_v1), Path(aws_v1), tmp_path_factory.mktemp("cloud"))
+        yield Cloud(address, version_2() or Path(aws_v1), tmp_path_factory.mktemp("cloud"))
 
 
 @pytest.fixture(scope="session")
 def checkout(tool: Callable[[str, str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository as deploy.sh sees it, less the alarms that the emulator refuses: those with metric math."""
+    """The repository as deploy.sh sees it, with the template as the emulator takes it."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("deploy.sh", "deployment", "src"):
         (folder / name).symlink_to(ROOT / name)
-    text = (ROOT / "template.yaml").read_text()
-    resources = re.split(r"(?m)^(?=  \w+:\n    Type: )", text)
-    kept = [
-        part for part in resources if "\n      Metrics:\n" not in part or "Type: AWS::CloudWatch::Alarm" not in part
-    ]
-    assert len(kept) < len(resources)
-    (folder / "template.yaml").write_text("".join(kept))
+    emulated(folder)
     return folder
 
 

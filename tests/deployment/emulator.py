@@ -9,6 +9,7 @@ and the age of asynchronous events are kept and not acted on as AWS would.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -18,6 +19,8 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import botocore.session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,13 +113,18 @@ def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:
         return False
 
 
+@functools.cache
+def _client(address: str, service: str) -> Any:
+    keys: dict[str, Any] = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    return botocore.session.get_session().create_client(service, REGION, endpoint_url=address, **keys)
+
+
 @dataclass(frozen=True)
 class Cloud:
-    """An emulated account and region, and the CLI that talks to it."""
+    """An emulated account and region, and the CLI that deploy.sh talks to it with."""
 
     address: str
     cli: Path
-    iot_cli: Path
     folder: Path
 
     @property
@@ -129,11 +137,8 @@ class Cloud:
         program = cli or self.cli
         shim = self.folder / ("cli" + str(program).replace("/", "-")) / "aws"
         shim.parent.mkdir(exist_ok=True)
-        # Debian's version 2.9 signs IoT's calls as execute-api's, and the emulator takes them for API Gateway's.
         shim.write_text(
-            f'#!/bin/sh\necho "$@" >>{self.command_lines}\n'
-            f'case "$1" in iot) exec {self.iot_cli} --endpoint-url {self.address} "$@" ;; esac\n'
-            f'exec {program} --endpoint-url {self.address} "$@"\n'
+            f'#!/bin/sh\necho "$@" >>{self.command_lines}\nexec {program} --endpoint-url {self.address} "$@"\n'
         )
         shim.chmod(0o755)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DB_", "HEARTBEAT_"))}
@@ -146,16 +151,14 @@ class Cloud:
             "AWS_PAGER": "",
         }
 
-    def aws(self, *arguments: str) -> Any:
-        """Run a command of version 1, which knows the newest fields; return its answer, None where it has none."""
-        environment = self.environment(self.iot_cli)
-        answer = subprocess.run(
-            ["aws", "--output", "json", *arguments], env=environment, check=True, capture_output=True, text=True
-        )
-        return json.loads(answer.stdout) if answer.stdout.strip() else None
+    def aws(self, service: str, operation: str, **parameters: Any) -> Any:
+        """Call an operation of the account; return the answer."""
+        answer = getattr(_client(self.address, service), operation)(**parameters)
+        del answer["ResponseMetadata"]
+        return answer
 
     def logged(self, function_name: str) -> list[dict[str, Any]]:
         """Return the JSON lines that a function logged so far."""
-        events = self.aws("logs", "filter-log-events", "--log-group-name", f"/aws/lambda/{function_name}")["events"]
+        events = self.aws("logs", "filter_log_events", logGroupName=f"/aws/lambda/{function_name}")["events"]
         lines = [line for event in events for line in event["message"].splitlines()]
         return [json.loads(line) for line in lines if line.startswith("{")]

@@ -64,6 +64,9 @@ class FakeAws:
             )
         )
         program.chmod(0o755)
+        sleep = program.with_name("sleep")  # there is nothing to wait for
+        sleep.write_text("#!/bin/sh\n")
+        sleep.chmod(0o755)
         (self.folder / "package.zip").write_bytes(b"zip")
 
     def answers(self, call: str, *answers: Any) -> None:

@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 def left(cloud: Cloud) -> tuple[Any, ...]:
     """Return what there is in the account."""
-    listed = cloud.aws("cloudformation", "list-stacks")["StackSummaries"]
+    listed = cloud.aws("cloudformation", "list_stacks")["StackSummaries"]
     return (
         [stack["StackName"] for stack in listed if stack["StackStatus"] != "DELETE_COMPLETE"],
-        [bucket["Name"] for bucket in cloud.aws("s3api", "list-buckets")["Buckets"]],
-        cloud.aws("secretsmanager", "list-secrets")["SecretList"],
-        cloud.aws("lambda", "list-functions")["Functions"],
+        [bucket["Name"] for bucket in cloud.aws("s3", "list_buckets")["Buckets"]],
+        cloud.aws("secretsmanager", "list_secrets")["SecretList"],
+        cloud.aws("lambda", "list_functions")["Functions"],
     )
 
 
@@ -61,35 +61,33 @@ def test_a_dry_run_says_what_the_first_run_then_does(dry: Run, first: Run) -> No
 
 
 def test_the_password_is_in_the_secret_and_on_no_command_line(dry: Run, first: Run, cloud: Cloud) -> None:
-    held = cloud.aws("secretsmanager", "get-secret-value", "--secret-id", f"{NAME}/database")["SecretString"]
+    held = cloud.aws("secretsmanager", "get_secret_value", SecretId=f"{NAME}/database")["SecretString"]
     assert json.loads(held)["password"] == PASSWORD
-    stack = cloud.aws("cloudformation", "describe-stacks", "--stack-name", NAME)
-    function = cloud.aws("lambda", "get-function-configuration", "--function-name", NAME)
+    stack = cloud.aws("cloudformation", "describe_stacks", StackName=NAME)
+    function = cloud.aws("lambda", "get_function_configuration", FunctionName=NAME)
     lines = cloud.command_lines.read_text()
     assert "create-secret" in lines
-    assert PASSWORD not in lines + dry.out + dry.err + first.out + first.err + json.dumps([stack, function])
+    assert PASSWORD not in lines + dry.out + dry.err + first.out + first.err + str([stack, function])
 
 
 def test_the_bucket_is_private_and_encrypted(first: Run, cloud: Cloud) -> None:
-    (bucket,) = (found["Name"] for found in cloud.aws("s3api", "list-buckets")["Buckets"])
-    access = cloud.aws("s3api", "get-public-access-block", "--bucket", bucket)["PublicAccessBlockConfiguration"]
+    (bucket,) = (found["Name"] for found in cloud.aws("s3", "list_buckets")["Buckets"])
+    access = cloud.aws("s3", "get_public_access_block", Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert access == dict.fromkeys(
         ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
     )
-    rules = cloud.aws("s3api", "get-bucket-encryption", "--bucket", bucket)["ServerSideEncryptionConfiguration"][
-        "Rules"
-    ]
+    rules = cloud.aws("s3", "get_bucket_encryption", Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
 
 
 def test_a_second_run_changes_nothing(first: Run, cloud: Cloud, settings: dict[str, str], checkout: Path) -> None:
-    before = cloud.aws("lambda", "get-function-configuration", "--function-name", NAME)
+    before = cloud.aws("lambda", "get_function_configuration", FunctionName=NAME)
     second = deploy(settings, "--iot", checkout=checkout)
     assert second.code == 0, second.err
     assert second.done == []
     assert second.out.endswith("nothing to change\n")
-    assert cloud.aws("lambda", "get-function-configuration", "--function-name", NAME) == before
-    sets = cloud.aws("cloudformation", "list-change-sets", "--stack-name", NAME)["Summaries"]
+    assert cloud.aws("lambda", "get_function_configuration", FunctionName=NAME) == before
+    sets = cloud.aws("cloudformation", "list_change_sets", StackName=NAME)["Summaries"]
     assert [found["ExecutionStatus"] for found in sets] == ["EXECUTE_COMPLETE"], "that of the first run"
 
 
@@ -116,14 +114,13 @@ def test_an_http_request_arrives_in_the_table(
 
 
 def test_a_publish_over_iot_arrives_in_the_table(
-    outputs: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
+    outputs: dict[str, str], cloud: Cloud, fleet_database: Database
 ) -> None:
-    payload = tmp_path / "payload.json"
-    payload.write_text(json.dumps({"device_id": "iot-1", "site_id": "building-a", "status": "degraded"}))
-    cloud.aws("iot-data", "publish", "--topic", "hvac/building-a/iot-1/heartbeat", "--payload", f"fileb://{payload}")
+    payload = json.dumps({"device_id": "iot-1", "site_id": "building-a", "status": "degraded"})
+    cloud.aws("iot-data", "publish", topic="hvac/building-a/iot-1/heartbeat", payload=payload)
     eventually(lambda: seen(fleet_database, "iot-1") == ("building-a", "degraded"), "the heartbeat over IoT")
-    payload.write_text(json.dumps({"devices": [{"device_id": f"gw-{n}", "site_id": "building-b"} for n in range(3)]}))
-    cloud.aws("iot-data", "publish", "--topic", "hvac/building-b/heartbeats", "--payload", f"fileb://{payload}")
+    payload = json.dumps({"devices": [{"device_id": f"gw-{n}", "site_id": "building-b"} for n in range(3)]})
+    cloud.aws("iot-data", "publish", topic="hvac/building-b/heartbeats", payload=payload)
     eventually(lambda: all(seen(fleet_database, f"gw-{n}") for n in range(3)), "the gateway's batch")
 
 
@@ -137,17 +134,16 @@ def test_the_schedule_ticks_the_sweep(outputs: dict[str, str], cloud: Cloud) -> 
 def test_one_changed_setting_changes_the_function_and_publishes_it(
     outputs: dict[str, str], cloud: Cloud, settings: dict[str, str], checkout: Path
 ) -> None:
-    before = cloud.aws("lambda", "get-function-configuration", "--function-name", NAME)
+    before = cloud.aws("lambda", "get_function_configuration", FunctionName=NAME)
     run = deploy(settings | {"MEMORY": "256"}, checkout=checkout)
     assert run.code == 0, run.err
     assert [line for line in run.done if line.startswith("change Lambda Function HeartbeatF") and "MemorySize" in line]
-    now = cloud.aws("lambda", "get-function-configuration", "--function-name", NAME, "--qualifier", "live")
+    now = cloud.aws("lambda", "get_function_configuration", FunctionName=NAME, Qualifier="live")
     assert (before["MemorySize"], now["MemorySize"]) == (128, 256)
     assert now["Environment"] == before["Environment"]
 
 
 def test_version_2_of_the_cli_is_the_one_that_deployed(cloud: Cloud) -> None:
-    """All of the above, but for IoT's calls, which only version 1 signs so that the emulator knows them."""
     if version_2() is None:
         skip_or_fail("AWS CLI version 2 is not here", "`apt-get install awscli`, on Debian 12 and later")
     assert cloud.cli == version_2()

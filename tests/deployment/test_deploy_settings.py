@@ -51,12 +51,9 @@ def aws(tmp_path: Path) -> FakeAws:
 
 
 @pytest.mark.parametrize("case", REFUSED)
-@pytest.mark.parametrize("options", [(), ("--dry-run",)])
-def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(
-    aws: FakeAws, case: str, options: tuple[str, ...]
-) -> None:
+def test_a_setting_that_cannot_be_used_is_one_line_that_names_it(aws: FakeAws, case: str) -> None:
     changed, name = REFUSED[case]
-    run = deploy(aws.environment(**changed), *options)
+    run = deploy(aws.environment(**changed))
     assert run.code == 2
     assert run.err.startswith("deploy: ")
     assert run.err.count("\n") == 1, run.err

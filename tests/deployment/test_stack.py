@@ -37,11 +37,9 @@ def deployed(cloud: Cloud, tool: Callable[[str, str], str], fleet_database: Data
 
 
 @pytest.fixture(scope="module")
-def stack(
-    deployed: Stack, tool: Callable[[str, str], str], local_package: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+def stack(deployed: Stack, local_package: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The stack's outputs by name, once it is CREATE_COMPLETE."""
-    return deployed.deploy(emulated(tool("tools", "python"), local_package, tmp_path_factory.mktemp("stack")))
+    return deployed.deploy(emulated(tmp_path_factory.mktemp("stack"), local_package))
 
 
 def heartbeat(device_id: str) -> str:
@@ -52,16 +50,11 @@ def arrives(database: Database, device_id: str) -> None:
     eventually(lambda: seen(database, device_id) == ("building-c", "ready"), f"the heartbeat of {device_id}")
 
 
-def test_a_direct_call_of_the_alias_is_written(
-    stack: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
-) -> None:
-    (tmp_path / "event.json").write_text(heartbeat("direct-1"))
-    answer = cloud.aws(
-        "lambda", "invoke", "--function-name", stack["FunctionArn"], "--payload", f"fileb://{tmp_path / 'event.json'}",
-        str(tmp_path / "answer.json"),
-    )  # fmt: skip
-    assert "FunctionError" not in answer, (tmp_path / "answer.json").read_text()
-    assert json.loads((tmp_path / "answer.json").read_text())["statusCode"] == 200
+def test_a_direct_call_of_the_alias_is_written(stack: dict[str, str], cloud: Cloud, fleet_database: Database) -> None:
+    answer = cloud.aws("lambda", "invoke", FunctionName=stack["FunctionArn"], Payload=heartbeat("direct-1"))
+    said = answer["Payload"].read()
+    assert "FunctionError" not in answer, said
+    assert json.loads(said)["statusCode"] == 200
     assert seen(fleet_database, "direct-1") == ("building-c", "ready")
 
 
@@ -74,12 +67,12 @@ def test_an_http_request_is_written(stack: dict[str, str], deployed: Stack, flee
 def test_a_queued_message_is_written_and_leaves_the_queue(
     stack: dict[str, str], cloud: Cloud, fleet_database: Database
 ) -> None:
-    cloud.aws("sqs", "send-message", "--queue-url", stack["QueueUrl"], "--message-body", heartbeat("sqs-1"))
+    cloud.aws("sqs", "send_message", QueueUrl=stack["QueueUrl"], MessageBody=heartbeat("sqs-1"))
     arrives(fleet_database, "sqs-1")
 
     def waiting() -> list[str]:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = cloud.aws("sqs", "get-queue-attributes", "--queue-url", stack["QueueUrl"], "--attribute-names", *names)
+        answer = cloud.aws("sqs", "get_queue_attributes", QueueUrl=stack["QueueUrl"], AttributeNames=names)
         return list(answer["Attributes"].values())
 
     eventually(lambda: waiting() == ["0", "0"], "the message's removal")
@@ -90,57 +83,46 @@ def test_a_bad_message_stays_for_the_redrive_and_its_neighbours_do_not(
 ) -> None:
     """ReportBatchItemFailures at work: the refused message goes back alone."""
     for body in (heartbeat("sqs-2"), '{"device_id": ""}', heartbeat("sqs-3")):
-        cloud.aws("sqs", "send-message", "--queue-url", stack["QueueUrl"], "--message-body", body)
+        cloud.aws("sqs", "send_message", QueueUrl=stack["QueueUrl"], MessageBody=body)
     arrives(fleet_database, "sqs-2")
     arrives(fleet_database, "sqs-3")
 
     def hidden() -> Any:
         name = "ApproximateNumberOfMessagesNotVisible"
-        answer = cloud.aws("sqs", "get-queue-attributes", "--queue-url", stack["QueueUrl"], "--attribute-names", name)
+        answer = cloud.aws("sqs", "get_queue_attributes", QueueUrl=stack["QueueUrl"], AttributeNames=[name])
         return answer["Attributes"][name] == "1"
 
     eventually(hidden, "the bad message's wait for its next receipt")
 
 
-def test_a_stream_record_is_written(
-    stack: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
-) -> None:
-    (tmp_path / "record").write_text(heartbeat("kinesis-1"))
-    cloud.aws(
-        "kinesis", "put-record", "--stream-name", stack["StreamName"], "--partition-key", "kinesis-1",
-        "--data", f"fileb://{tmp_path / 'record'}",
-    )  # fmt: skip
+def test_a_stream_record_is_written(stack: dict[str, str], cloud: Cloud, fleet_database: Database) -> None:
+    record = heartbeat("kinesis-1")
+    cloud.aws("kinesis", "put_record", StreamName=stack["StreamName"], PartitionKey="kinesis-1", Data=record)
     arrives(fleet_database, "kinesis-1")
 
 
 def test_a_notification_is_written(stack: dict[str, str], cloud: Cloud, fleet_database: Database) -> None:
-    cloud.aws("sns", "publish", "--topic-arn", stack["TopicArn"], "--message", heartbeat("sns-1"))
+    cloud.aws("sns", "publish", TopicArn=stack["TopicArn"], Message=heartbeat("sns-1"))
     arrives(fleet_database, "sns-1")
 
 
 def test_the_topic_and_not_the_payload_says_which_device_and_site(
-    stack: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
+    stack: dict[str, str], cloud: Cloud, fleet_database: Database
 ) -> None:
     """A device that claims to be another, or elsewhere, is taken for what its certificate let it publish as."""
-    payload = tmp_path / "payload.json"
-    payload.write_text(json.dumps({"device_id": "iot-2", "site_id": "building-c", "status": "ready"}))
-    cloud.aws("iot-data", "publish", "--topic", "hvac/building-c/iot-2/heartbeat", "--payload", f"fileb://{payload}")
+    cloud.aws("iot-data", "publish", topic="hvac/building-c/iot-2/heartbeat", payload=heartbeat("iot-2"))
     arrives(fleet_database, "iot-2")
-    payload.write_text(json.dumps({"device_id": "someone-else", "site_id": "elsewhere", "status": "ready"}))
-    cloud.aws("iot-data", "publish", "--topic", "hvac/building-c/iot-3/heartbeat", "--payload", f"fileb://{payload}")
+    payload = json.dumps({"device_id": "someone-else", "site_id": "elsewhere", "status": "ready"})
+    cloud.aws("iot-data", "publish", topic="hvac/building-c/iot-3/heartbeat", payload=payload)
     arrives(fleet_database, "iot-3")
     assert seen(fleet_database, "someone-else") is None
 
 
-def test_a_tick_runs_the_sweep_in_a_function_of_its_own(stack: dict[str, str], cloud: Cloud, tmp_path: Path) -> None:
+def test_a_tick_runs_the_sweep_in_a_function_of_its_own(stack: dict[str, str], cloud: Cloud) -> None:
     """The tick itself is proven by test_deploy_script.py; here it is what the sweep writes that alarms read."""
     event = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}, "time": "2026-01-01T00:00:00Z"}
-    (tmp_path / "event.json").write_text(json.dumps(event))
-    answer = cloud.aws(
-        "lambda", "invoke", "--function-name", f"{STACK}-sweep", "--payload", f"fileb://{tmp_path / 'event.json'}",
-        str(tmp_path / "answer.json"),
-    )  # fmt: skip
-    assert "FunctionError" not in answer, (tmp_path / "answer.json").read_text()
+    answer = cloud.aws("lambda", "invoke", FunctionName=f"{STACK}-sweep", Payload=json.dumps(event))
+    assert "FunctionError" not in answer, answer["Payload"].read()
 
     def swept() -> list[dict[str, Any]]:
         return [line for line in cloud.logged(f"{STACK}-sweep") if "stale_devices" in line]
@@ -151,7 +133,7 @@ def test_a_tick_runs_the_sweep_in_a_function_of_its_own(stack: dict[str, str], c
 
 
 def test_the_mappings_of_the_stack_are_as_the_template_says(stack: dict[str, str], cloud: Cloud) -> None:
-    mappings = cloud.aws("lambda", "list-event-source-mappings")["EventSourceMappings"]
+    mappings = cloud.aws("lambda", "list_event_source_mappings")["EventSourceMappings"]
     assert {mapping["EventSourceArn"].split(":")[2] for mapping in mappings} == {"sqs", "kinesis"}
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
     assert all(mapping["FunctionArn"].endswith(f":function:{STACK}:live") for mapping in mappings)

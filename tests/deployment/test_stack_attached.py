@@ -38,15 +38,15 @@ def existing(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("authorizer.py", AUTHORIZER)
     authorizer = cloud.aws(
-        "lambda", "create-function", "--function-name", "authorizer", "--runtime", f"python{LOCAL_PYTHON}",
-        "--handler", "authorizer.handler", "--role", ROLE, "--zip-file", f"fileb://{package}",
+        "lambda", "create_function", FunctionName="authorizer", Runtime=f"python{LOCAL_PYTHON}", Role=ROLE,
+        Handler="authorizer.handler", Code={"ZipFile": package.read_bytes()},
     )  # fmt: skip
-    topic = cloud.aws("sns", "create-topic", "--name", "old-topic")["TopicArn"]
-    url = cloud.aws("sqs", "create-queue", "--queue-name", "old-queue")["QueueUrl"]
-    queue = cloud.aws("sqs", "get-queue-attributes", "--queue-url", url, "--attribute-names", "QueueArn")
-    cloud.aws("kinesis", "create-stream", "--stream-name", "old-stream", "--shard-count", "1")
-    stream = cloud.aws("kinesis", "describe-stream-summary", "--stream-name", "old-stream")
-    cloud.aws("events", "create-event-bus", "--name", "old-bus")
+    topic = cloud.aws("sns", "create_topic", Name="old-topic")["TopicArn"]
+    url = cloud.aws("sqs", "create_queue", QueueName="old-queue")["QueueUrl"]
+    queue = cloud.aws("sqs", "get_queue_attributes", QueueUrl=url, AttributeNames=["QueueArn"])
+    cloud.aws("kinesis", "create_stream", StreamName="old-stream", ShardCount=1)
+    stream = cloud.aws("kinesis", "describe_stream_summary", StreamName="old-stream")
+    cloud.aws("events", "create_event_bus", Name="old-bus")
     return {
         "AuthorizerArn": authorizer["FunctionArn"],
         "SnsTopic": topic,
@@ -70,7 +70,7 @@ def outputs(
     named = {"FunctionName": NAME, "Architecture": ARCHITECTURE, "RoleArn": ROLE}
     chosen = {"HttpApi": "lambda", "DeviceClaim": "lambda.deviceId"}
     stack = Stack(NAME, cloud, tool, named | chosen | existing | database_parameters(fleet_database))
-    return stack.deploy(emulated(tool("tools", "python"), local_package, tmp_path_factory.mktemp("stack")))
+    return stack.deploy(emulated(tmp_path_factory.mktemp("stack"), local_package))
 
 
 def heartbeat(device_id: str) -> str:
@@ -83,7 +83,7 @@ def arrives(database: Database, device_id: str) -> None:
 
 def test_nothing_is_made_that_is_there(outputs: dict[str, str], cloud: Cloud) -> None:
     assert not {"QueueUrl", "StreamName", "TopicArn"} & set(outputs)
-    made = cloud.aws("cloudformation", "list-stack-resources", "--stack-name", NAME)["StackResourceSummaries"]
+    made = cloud.aws("cloudformation", "list_stack_resources", StackName=NAME)["StackResourceSummaries"]
     kinds = {resource["ResourceType"] for resource in made}
     assert not {"AWS::Kinesis::Stream", "AWS::SNS::Topic", "AWS::Events::EventBus", "AWS::IAM::Role"} & kinds
     queues = [resource["LogicalResourceId"] for resource in made if resource["ResourceType"] == "AWS::SQS::Queue"]
@@ -92,32 +92,29 @@ def test_nothing_is_made_that_is_there(outputs: dict[str, str], cloud: Cloud) ->
 
 def test_the_functions_have_the_role_that_was_given(outputs: dict[str, str], cloud: Cloud) -> None:
     for name in (NAME, f"{NAME}-sweep"):
-        assert cloud.aws("lambda", "get-function-configuration", "--function-name", name)["Role"] == ROLE
+        assert cloud.aws("lambda", "get_function_configuration", FunctionName=name)["Role"] == ROLE
 
 
 def test_a_message_of_the_queue_that_was_there_is_written(
     outputs: dict[str, str], cloud: Cloud, fleet_database: Database
 ) -> None:
-    url = cloud.aws("sqs", "get-queue-url", "--queue-name", "old-queue")["QueueUrl"]
-    cloud.aws("sqs", "send-message", "--queue-url", url, "--message-body", heartbeat("old-queue-1"))
+    url = cloud.aws("sqs", "get_queue_url", QueueName="old-queue")["QueueUrl"]
+    cloud.aws("sqs", "send_message", QueueUrl=url, MessageBody=heartbeat("old-queue-1"))
     arrives(fleet_database, "old-queue-1")
 
 
 def test_a_record_of_the_stream_that_was_there_is_written(
-    outputs: dict[str, str], cloud: Cloud, fleet_database: Database, tmp_path: Path
+    outputs: dict[str, str], cloud: Cloud, fleet_database: Database
 ) -> None:
-    (tmp_path / "record").write_text(heartbeat("old-stream-1"))
-    cloud.aws(
-        "kinesis", "put-record", "--stream-name", "old-stream", "--partition-key", "old-stream-1",
-        "--data", f"fileb://{tmp_path / 'record'}",
-    )  # fmt: skip
+    record = heartbeat("old-stream-1")
+    cloud.aws("kinesis", "put_record", StreamName="old-stream", PartitionKey="old-stream-1", Data=record)
     arrives(fleet_database, "old-stream-1")
 
 
 def test_a_notification_of_the_topic_that_was_there_is_written(
     outputs: dict[str, str], cloud: Cloud, existing: dict[str, str], fleet_database: Database
 ) -> None:
-    cloud.aws("sns", "publish", "--topic-arn", existing["SnsTopic"], "--message", heartbeat("old-topic-1"))
+    cloud.aws("sns", "publish", TopicArn=existing["SnsTopic"], Message=heartbeat("old-topic-1"))
     arrives(fleet_database, "old-topic-1")
 
 
@@ -127,7 +124,7 @@ def test_an_event_of_the_bus_that_was_there_is_written(
     entry: dict[str, Any] = {"Source": "gateways", "EventBusName": "old-bus"}
     for kind, device in (("HVAC Heartbeat", "old-bus-1"), ("Something Else", "old-bus-2")):
         entry |= {"DetailType": kind, "Detail": heartbeat(device)}
-        assert cloud.aws("events", "put-events", "--entries", json.dumps([entry]))["FailedEntryCount"] == 0
+        assert cloud.aws("events", "put_events", Entries=[entry])["FailedEntryCount"] == 0
     arrives(fleet_database, "old-bus-1")
     assert seen(fleet_database, "old-bus-2") is None
 

@@ -12,6 +12,7 @@ import pytest
 from deployment.package import ROOT
 from tests.deployment.conftest import ARCHITECTURE
 from tests.deployment.emulator import REGION
+from tests.deployment.script import NAME
 from tests.deployment.stacks import Stack, database_parameters, emulated, outputs
 from tests.deployment.terminal import converse
 
@@ -29,7 +30,7 @@ def test_somebody_who_presses_enter_gets_a_stack(
     cloud: Cloud, tool: Callable[[str, str], str], local_package: Path, fleet_database: Database, tmp_path: Path
 ) -> None:
     """Every question is asked once, and may be left as it is but for where the database is."""
-    template = emulated(tool("tools", "python"), local_package, tmp_path)
+    template = emulated(tmp_path, local_package)
     shutil.copy(ROOT / "samconfig.toml", tmp_path)
     given = {"Architecture": ARCHITECTURE} | database_parameters(fleet_database)
     asked: list[str] = []
@@ -48,8 +49,8 @@ def test_somebody_who_presses_enter_gets_a_stack(
 
     assert code == 0, said[-3000:]
     assert given.keys() <= set(asked)
-    stack = Stack("hvac-heartbeat", cloud, tool, {"FunctionName": "hvac-heartbeat-updater"})
-    url = outputs(cloud, "hvac-heartbeat")["Url"]
+    stack = Stack(NAME, cloud, tool, {"FunctionName": NAME})
+    url = outputs(cloud, NAME)["Url"]
     assert stack.post(url, '{"device_id": "guided-1", "site_id": "building-g", "status": "ready"}')[0] == 200
     saved = tomllib.loads((tmp_path / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
     assert saved["region"] == REGION

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from typing import Any
 
 from deployment import variables
 from deployment.package import ROOT
 from hvac_heartbeat.aws.triggers.sqs import Sqs
+from tests.deployment.script import NAME
 from tests.deployment.template import of_type
 
 
@@ -169,3 +171,11 @@ def test_no_yaml_that_cloudformation_refuses_is_used() -> None:
     """CloudFormation takes no anchors, aliases or merge keys (User Guide, "CloudFormation template formats")."""
     text = (ROOT / "template.yaml").read_text()
     assert not re.search(r"(^|[\s:\-\[])[&*][A-Za-z]|<<:", text)
+
+
+def test_deploy_sh_and_sam_deploy_to_the_same_stack_which_is_named_after_the_function(written: dict[str, Any]) -> None:
+    saved = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
+    assert saved["stack_name"] == written["Parameters"]["FunctionName"]["Default"] == NAME
+    script = (ROOT / "deploy.sh").read_text()
+    assert f'FUNCTION_NAME="${{FUNCTION_NAME:-{NAME}}}"' in script
+    assert 'STACK=(--stack-name "$FUNCTION_NAME")' in script

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tests.small_lambda import Invocation, SmallLambda
 
+pytestmark = pytest.mark.alone
+
 
 def heartbeats(count: int) -> list[dict[str, Any]]:
     return [
