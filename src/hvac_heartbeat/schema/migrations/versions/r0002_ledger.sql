@@ -1,16 +1,36 @@
 -- The ledger of silence: what is kept, who writes it, and the answers that stand on it (docs/liveness.md).
 -- Facts are stored, judgements are made when reading: a rule that is corrected corrects the past.
--- Needs CREATE on the schema of device_state and TRIGGER, SELECT and UPDATE on the table. Changes nothing that exists.
+-- Needs PostgreSQL 14, CREATE on the schema of device_state, and TRIGGER, SELECT and UPDATE on the table. Changes
+-- nothing of anybody else's, and makes again what is missing of its own: it may be run twice. Run it in one transaction.
 
+-- Heartbeats queue up behind whoever waits for a lock on the table, so this gives up soon and can be tried again.
 -- Everything goes where device_state is, and the functions look nowhere else ("FROM CURRENT" below).
+SELECT set_config('lock_timeout', '500ms', true),
+       set_config('hvac_heartbeat.search_path', current_setting('search_path'), true);
 SELECT set_config('search_path', relnamespace::regnamespace || ', pg_temp', true)
   FROM pg_class WHERE oid = to_regclass('device_state');
 
 -- ---------------------------------------------------------------------------------------------------------- facts
 
+-- Since when gaps are written: of devices that were there before, nothing is known from before that.
+CREATE TABLE IF NOT EXISTS ledger_start (
+    only_row   boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
+    started_at timestamptz NOT NULL DEFAULT now()
+);
+-- A ledger that has lost its silences or its first heartbeats begins anew: nothing is known from before any more.
+DELETE FROM ledger_start WHERE to_regclass('silence') IS NULL OR to_regclass('first_heartbeat') IS NULL;
+INSERT INTO ledger_start DEFAULT VALUES ON CONFLICT DO NOTHING;
+
+-- The first heartbeat of each device that came after the ledger was made.
+CREATE TABLE IF NOT EXISTS first_heartbeat (
+    device_id     text        PRIMARY KEY,
+    first_seen_ts timestamptz NOT NULL
+);
+DELETE FROM first_heartbeat WHERE to_regclass('silence') IS NULL;
+
 -- After the heartbeat of silent_from, at site_id, the next one came at silent_to. Every gap of more than 120 seconds
 -- is here; a device that is silent now has its last_seen_ts in device_state.
-CREATE TABLE silence (
+CREATE TABLE IF NOT EXISTS silence (
     device_id   text        NOT NULL,
     silent_from timestamptz NOT NULL,
     silent_to   timestamptz NOT NULL,
@@ -19,24 +39,11 @@ CREATE TABLE silence (
     CHECK (silent_to > silent_from + interval '120 seconds')
 );
 
--- The first heartbeat of each device that came after the ledger was made.
-CREATE TABLE first_heartbeat (
-    device_id     text        PRIMARY KEY,
-    first_seen_ts timestamptz NOT NULL
-);
-
--- Since when gaps are written: of devices that were there before, nothing is known from before that.
-CREATE TABLE ledger_start (
-    only_row   boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
-    started_at timestamptz NOT NULL DEFAULT now()
-);
-INSERT INTO ledger_start DEFAULT VALUES;
-
 -- ---------------------------------------------------------------------------------------------------------- rules
 
 -- How long a device may be silent before it is stale: the device's own rule, else its site's, else the fleet's, else
 -- 120 seconds. No rule can be shorter, because no shorter gap is kept.
-CREATE TABLE liveness_policy (
+CREATE TABLE IF NOT EXISTS liveness_policy (
     scope       text     NOT NULL CHECK (scope IN ('fleet', 'site', 'device')),
     subject     text     NOT NULL CHECK ((scope = 'fleet') = (subject = '')),
     stale_after interval NOT NULL CHECK (stale_after BETWEEN interval '120 seconds' AND interval '36525 days'),
@@ -44,7 +51,7 @@ CREATE TABLE liveness_policy (
 );
 
 -- Silence that is expected. Without an end it goes on: a device that was taken out of service has one of these.
-CREATE TABLE maintenance_window (
+CREATE TABLE IF NOT EXISTS maintenance_window (
     id        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     scope     text        NOT NULL CHECK (scope IN ('site', 'device')),
     subject   text        NOT NULL CHECK (subject <> ''),
@@ -54,7 +61,7 @@ CREATE TABLE maintenance_window (
 );
 
 -- Time in which we could not hear anybody, so that silence proves nothing.
-CREATE TABLE deaf_interval (
+CREATE TABLE IF NOT EXISTS deaf_interval (
     id        bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     starts_at timestamptz NOT NULL CHECK (isfinite(starts_at)),
     ends_at   timestamptz CHECK (ends_at > starts_at AND isfinite(ends_at)),
@@ -65,7 +72,7 @@ CREATE TABLE deaf_interval (
 
 -- Runs for the few updates that end a silence, and for new devices. Whatever goes wrong in here, the heartbeat is
 -- written: a failure is a warning in the server's log, and the rest of the batch skips the ledger.
-CREATE FUNCTION note_silence() RETURNS trigger
+CREATE OR REPLACE FUNCTION note_silence() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 SET lock_timeout = '100ms'
@@ -101,7 +108,7 @@ $$;
 
 -- Late heartbeats are evidence. One that falls into a silence splits it, and one from before the first moves the first.
 -- Takes what was outdated, and what was merged into a newer heartbeat of the same event, in any order.
-CREATE FUNCTION note_late_heartbeats(device_ids text[], times timestamptz[], site_ids text[]) RETURNS void
+CREATE OR REPLACE FUNCTION note_late_heartbeats(device_ids text[], times timestamptz[], site_ids text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
@@ -154,25 +161,25 @@ $$;
 -- -------------------------------------------------------------------------------------------------------- answers
 
 -- How long the parts of some times are together, and how long the longest of them is.
-CREATE FUNCTION total_length(times tstzmultirange) RETURNS interval
+CREATE OR REPLACE FUNCTION total_length(times tstzmultirange) RETURNS interval
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce(sum(upper(part) - lower(part)), '0') FROM unnest(times) AS part;
 END;
 
-CREATE FUNCTION longest_part(times tstzmultirange) RETURNS interval
+CREATE OR REPLACE FUNCTION longest_part(times tstzmultirange) RETURNS interval
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce(max(upper(part) - lower(part)), '0') FROM unnest(times) AS part;
 END;
 
 -- The times that no silence can be held against anybody, because we heard nobody. An interval without an end goes on.
-CREATE VIEW v_deaf AS
+CREATE OR REPLACE VIEW v_deaf AS
 SELECT coalesce(range_agg(tstzrange(starts_at, coalesce(ends_at, 'infinity'))), '{}') AS deaf
   FROM deaf_interval;
 
 -- Which rule holds for each device, in seconds, because a day of an interval is as long as the session's time zone says.
-CREATE VIEW v_stale_after AS
+CREATE OR REPLACE VIEW v_stale_after AS
 SELECT device_id,
        site_id,
        make_interval(secs => extract(epoch FROM coalesce(
@@ -183,7 +190,7 @@ SELECT device_id,
   FROM device_state;
 
 -- The devices in maintenance now.
-CREATE VIEW v_in_maintenance AS
+CREATE OR REPLACE VIEW v_in_maintenance AS
 SELECT device_id, site_id
   FROM device_state
  WHERE EXISTS (SELECT FROM maintenance_window
@@ -196,7 +203,7 @@ SELECT device_id, site_id
 -- What silence says of each device. A device is stale when we could hear it for longer than stale_after without a
 -- break, and did not; it is unknown when it has been silent for that long and we were deaf in between, or when another
 -- program wrote a time from the future.
-CREATE VIEW v_device_liveness AS
+CREATE OR REPLACE VIEW v_device_liveness AS
 SELECT device_id, site_id, last_seen_ts,
        CASE WHEN isfinite(last_seen_ts) THEN now() - last_seen_ts END AS age,
        stale_after, liveness,
@@ -222,7 +229,7 @@ SELECT device_id, site_id, last_seen_ts,
 
 -- What that means for each site. Devices in maintenance are in the first two counts only. A site is dark when it has
 -- devices that count, and all of them are stale; it is so since the last of them fell silent.
-CREATE VIEW v_site_liveness AS
+CREATE OR REPLACE VIEW v_site_liveness AS
 SELECT site_id,
        count(*)                                                            AS devices,
        count(*) FILTER (WHERE in_maintenance)                              AS in_maintenance,
@@ -238,7 +245,7 @@ SELECT site_id,
 
 -- Every silence of more than 120 seconds; silent_to is null while it lasts. It counts where it is longer than the
 -- device's stale_after, what we could not hear left out.
-CREATE VIEW v_silences AS
+CREATE OR REPLACE VIEW v_silences AS
 SELECT device_id, site_id, silent_from, silent_to,
        coalesce(silent_to, now()) - silent_from AS length,
        longest_part(tstzmultirange(tstzrange(silent_from, coalesce(silent_to, now()))) - deaf)
@@ -252,7 +259,7 @@ SELECT device_id, site_id, silent_from, silent_to,
 
 -- How available each device was from since until until (or now, or the device's first heartbeat, whichever is nearer):
 -- of the time in which it was in no maintenance and we were not deaf, the part that no silence covers which counts.
-CREATE FUNCTION device_availability(since timestamptz, until timestamptz)
+CREATE OR REPLACE FUNCTION device_availability(since timestamptz, until timestamptz)
 RETURNS TABLE (device_id text, site_id text, observed interval, silent interval, availability numeric,
                silences bigint, longest interval, mean_time_to_return interval)
 LANGUAGE sql STABLE
@@ -297,7 +304,7 @@ BEGIN ATOMIC
 END;
 
 -- The same for each site: the times of its devices together.
-CREATE FUNCTION site_availability(since timestamptz, until timestamptz)
+CREATE OR REPLACE FUNCTION site_availability(since timestamptz, until timestamptz)
 RETURNS TABLE (site_id text, devices bigint, observed interval, silent interval, availability numeric,
                silences bigint, longest interval, mean_time_to_return interval)
 LANGUAGE sql STABLE
@@ -312,8 +319,10 @@ END;
 -- ------------------------------------------------------------------------------------------------------- triggers
 
 -- Last, because they take a lock on the table that lets no heartbeat by until the migration's end.
-CREATE TRIGGER note_silence AFTER UPDATE ON device_state FOR EACH ROW
+CREATE OR REPLACE TRIGGER note_silence AFTER UPDATE ON device_state FOR EACH ROW
     WHEN (NEW.last_seen_ts - interval '120 seconds' > OLD.last_seen_ts OR NEW.last_seen_ts < OLD.last_seen_ts)
     EXECUTE FUNCTION note_silence();
-CREATE TRIGGER note_first_heartbeat AFTER INSERT ON device_state FOR EACH ROW
+CREATE OR REPLACE TRIGGER note_first_heartbeat AFTER INSERT ON device_state FOR EACH ROW
     EXECUTE FUNCTION note_silence();
+
+SELECT set_config('search_path', current_setting('hvac_heartbeat.search_path'), true);
