@@ -6,8 +6,8 @@
 -- Heartbeats queue up behind whoever waits for a lock on the table, so this gives up soon and can be tried again.
 -- Everything goes where device_state is, and the functions look nowhere else ("FROM CURRENT" below).
 SELECT set_config('lock_timeout', '500ms', true),
-       set_config('hvac_heartbeat.search_path', current_setting('search_path'), true);
-SELECT set_config('search_path', relnamespace::regnamespace || ', pg_temp', true)
+       set_config('hvac_heartbeat.search_path', current_setting('search_path'), true),
+       set_config('search_path', relnamespace::regnamespace || ', pg_temp', true)
   FROM pg_class WHERE oid = to_regclass('device_state');
 
 -- ---------------------------------------------------------------------------------------------------------- facts
@@ -325,4 +325,4 @@ CREATE OR REPLACE TRIGGER note_silence AFTER UPDATE ON device_state FOR EACH ROW
 CREATE OR REPLACE TRIGGER note_first_heartbeat AFTER INSERT ON device_state FOR EACH ROW
     EXECUTE FUNCTION note_silence();
 
-SELECT set_config('search_path', current_setting('hvac_heartbeat.search_path'), true);
+SELECT set_config('search_path', current_setting('hvac_heartbeat.search_path', true), true);
