@@ -13,6 +13,7 @@ from hvac_heartbeat.aws import handler
 from hvac_heartbeat.cli.consent import ask_before_writing
 from hvac_heartbeat.cli.database import opened, place, rows
 from hvac_heartbeat.cli.invoke import invoke, read_event
+from hvac_heartbeat.cli.migrate import listed
 from hvac_heartbeat.cli.output import answer_text, console, rows_table, show
 from hvac_heartbeat.cli.stale import show_stale
 from hvac_heartbeat.local.events import sample
@@ -70,9 +71,10 @@ def throwaway() -> Iterator[None]:
             _replace_environment(server.environment())
             with opened(Settings.from_environment(os.environ)) as connection:
                 plan = schema.migrate(connection)
+                version = connection.info.server_version // 10_000
                 console.print(
-                    f"Throwaway PostgreSQL {connection.info.server_version // 10_000}, "
-                    f"created {' and '.join(plan.missing)}"
+                    f"Throwaway PostgreSQL {version}, created {listed(plan.to_create)}",
+                    soft_wrap=True,
                 )
             yield
         finally:

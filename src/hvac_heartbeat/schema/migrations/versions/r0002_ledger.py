@@ -7,6 +7,8 @@ from pathlib import Path
 
 from alembic import op
 
+from hvac_heartbeat.schema.ledger import look
+
 revision = "0002"
 down_revision = "0001"
 
@@ -14,8 +16,12 @@ SQL = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
 
 
 def upgrade() -> None:
-    """Make the ledger beside device_state."""
-    op.execute(SQL)
+    """Make the ledger beside device_state, or what is missing of it."""
+    if not op.get_context().as_sql:
+        connection = op.get_bind().connection.driver_connection
+        if connection is not None and not look(connection).missing:
+            return
+    op.execute(SQL.rstrip().removesuffix(";"))
 
 
 def downgrade() -> None:
