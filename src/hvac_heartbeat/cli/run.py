@@ -71,11 +71,8 @@ def throwaway() -> Iterator[None]:
             _replace_environment(server.environment())
             with opened(Settings.from_environment(os.environ)) as connection:
                 plan = schema.migrate(connection)
-                version = connection.info.server_version // 10_000
-                console.print(
-                    f"Throwaway PostgreSQL {version}, created {listed(plan.to_create)}",
-                    soft_wrap=True,
-                )
+                console.print(f"Throwaway PostgreSQL {connection.info.server_version // 10_000}")
+                console.print(f"Created {listed(plan.to_create)}")
             yield
         finally:
             handler.reset()
