@@ -70,10 +70,7 @@ def _base_told(plan: Plan, *, dry_run: bool) -> Iterator[str]:
         would = "would be adopted as they are" if dry_run else "adopted as they are, recorded"
         yield f"{' and '.join(plan.present)} are there; {would}."
     elif plan.outcome is Outcome.ADOPTED_UNRECORDED:
-        yield (
-            f"{' and '.join(plan.present)} are there. Role {plan.role} may not create a table "
-            f"in schema {plan.schema}, so this was not recorded; nothing else to do."
-        )
+        yield f"{' and '.join(plan.present)} are there; role {plan.role} may not record that, and need not."
     if plan.to_create:
         schema = plan.schema if plan.missing else plan.ledger.schema
         yield f"{'would create' if dry_run else 'created'} {listed(plan.to_create)} in schema {schema}."
@@ -85,8 +82,8 @@ def _ledger_told(ledger: Ledger, *, dry_run: bool) -> Iterator[str]:
     if ledger.is_to_be_made and ledger.was_blind:
         yield "silences that ended while something was missing are not in the ledger."
     if ledger.obstacle:
-        made = "would not be made" if dry_run else "was not made"
-        yield f"{ledger.name} {made}: {ledger.obstacle}. Heartbeats are written without it."
+        made = "would not make" if dry_run else "did not make"
+        yield f"{made} {ledger.name}: {ledger.obstacle}. Heartbeats are written without it."
     if ledger.grants:
         yield f"To have it, let its owner run this, or grant it and run this again: {' '.join(ledger.grants)}"
     for name in ledger.disabled:

@@ -72,7 +72,8 @@ def script(plan: Plan | None = None) -> str:
     if plan.ledger.missing and plan.ledger.is_supported:
         statements.append(_ledger_sql())
     if not statements:
-        return "-- Nothing is missing.\n"
+        left_out = f"The ledger of silence is left out: {plan.ledger.obstacle}" if plan.ledger.missing else ""
+        return f"-- {left_out or 'Nothing is missing'}.\n"
     # Whoever runs it may look for tables elsewhere than the role does.
     path = f"SET LOCAL search_path = {plan.path};\n\n" if plan.path else ""
     return "BEGIN;\n" + path + "\n".join(statements) + "\nCOMMIT;\n"
