@@ -58,7 +58,7 @@ _SLOW = (
     "/tests/database/test_failures.py",
     "/tests/database/test_fixes.py",
     "/tests/database/test_laws.py",
-    "/tests/database/test_ledger_migration.py",
+    "/tests/database/test_ledger_",
     "/tests/database/test_local_postgres.py",
     "/tests/database/test_pgbouncer.py",
     "/tests/database/test_retries.py",

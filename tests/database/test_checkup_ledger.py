@@ -12,7 +12,7 @@ from hvac_heartbeat.local.checkup import Finding, Level
 from hvac_heartbeat.schema import migrate
 from hvac_heartbeat.schema.ledger import TABLES, TRIGGERS, VIEWS
 from tests.database.checkup import look, mend, worst, writer
-from tests.database.test_ledger_migration import DROPS, HEARTBEATS, OLD_SERVER, RIGHTS, grant, silences, told
+from tests.database.ledger_migration import DROPS, HEARTBEATS, OLD_SERVER, RIGHTS, grant, silences, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
