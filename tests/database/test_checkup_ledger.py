@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -21,15 +23,17 @@ if TYPE_CHECKING:
 
 __all__ = ["writer"]
 
+DATABASE_MD = Path(__file__).parents[2] / "docs" / "database.md"
+DOCUMENTED = re.findall(r"^GRANT [^;]* ON (?:device_state|v_\w+)[^;]*", DATABASE_MD.read_text("utf-8"), re.MULTILINE)
+
 
 @pytest.fixture
 def owner(database: Database, writer: str) -> Iterator[psycopg.Connection]:
     """The owner of a database with the ledger, on which the function's role has every right that it needs."""
     with database.connect() as owner:
         migrate(owner)
-        role = sql.Identifier(writer)
-        owner.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(role))
-        owner.execute(sql.SQL("GRANT INSERT, UPDATE ON device_state TO {}").format(role))
+        for statement in DOCUMENTED:
+            owner.execute(statement.replace("hvac_heartbeat", writer).encode())
         assert [finding.level for finding in look() if finding.subject == "ledger"] == [Level.OK]
         yield owner
 

@@ -75,7 +75,7 @@ def _base_told(plan: Plan, *, dry_run: bool) -> Iterator[str]:
         schema = plan.schema if plan.missing else plan.ledger.schema
         yield f"{'would create' if dry_run else 'created'} {listed(plan.to_create)} in schema {schema}."
     elif plan.outcome is Outcome.CURRENT:
-        yield "up to date, nothing to do."
+        yield f"{' and '.join(plan.present)} are there." if plan.ledger.missing else "up to date, nothing to do."
 
 
 def _ledger_told(ledger: Ledger, *, dry_run: bool) -> Iterator[str]:
@@ -85,7 +85,7 @@ def _ledger_told(ledger: Ledger, *, dry_run: bool) -> Iterator[str]:
         made = "would not make" if dry_run else "did not make"
         yield f"{made} {ledger.name}: {ledger.obstacle}. Heartbeats are written without it."
     if ledger.grants:
-        yield f"To have it, let its owner run this, or grant it and run this again: {' '.join(ledger.grants)}"
+        yield f"To have it, let the table's owner run this, or grant it and run this again: {' '.join(ledger.grants)}"
     for name in ledger.disabled:
         yield f"trigger {name} is disabled: `hvac-heartbeat check` says how to enable it."
 
