@@ -121,19 +121,22 @@ def test_the_printed_sql_makes_the_same_in_psql(empty_database: Database, owner:
         assert (look(connection).recorded, look(connection).to_create) == ("0002", ())
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
 def test_what_is_printed_for_a_role_goes_where_the_role_looks(
-    database: Database, owner: psycopg.Connection, writer: str
+    database: Database, owner: psycopg.Connection, writer: str, *, is_empty: bool
 ) -> None:
-    owner.execute("CREATE SCHEMA fleet; ALTER TABLE device_state SET SCHEMA fleet")
     role = sql.Identifier(writer)
+    owner.execute("CREATE SCHEMA fleet; ALTER VIEW v_devices_stale SET SCHEMA fleet")
+    owner.execute("ALTER TABLE device_state SET SCHEMA fleet")
     owner.execute(sql.SQL("GRANT USAGE ON SCHEMA fleet TO {0}; ALTER ROLE {0} SET search_path = fleet").format(role))
-    owner.execute("ALTER VIEW v_devices_stale SET SCHEMA fleet")
-    ended = CliRunner().invoke(app, ["migrate", "--sql"], catch_exceptions=False)
-    run_psql(database, ended.stdout)
-    assert owner.execute("SELECT to_regclass('fleet.silence'), to_regclass('silence')").fetchone() == (
-        "fleet.silence",
-        None,
-    )
+    if is_empty:
+        owner.execute("DROP TABLE fleet.device_state CASCADE")
+    run_psql(database, CliRunner().invoke(app, ["migrate", "--sql"], catch_exceptions=False).stdout)
+    made = owner.execute(
+        "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'fleet')"
+    ).fetchall()
+    record = [VERSION_TABLE] if is_empty else []
+    assert set(made) == {("fleet", name) for name in ("device_state", *TABLES, *record)}
     assert CliRunner().invoke(app, ["migrate", "--sql"]).stdout == "-- Nothing is missing.\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
@@ -27,17 +28,17 @@ def migrate(connection: psycopg.Connection[Any]) -> Plan:
         SchemaError: when something is missing that the role may not create, or what is there cannot be adopted.
         psycopg.Error: when the database refuses it.
     """
-    for tries_left in reversed(range(_TRIES)):
-        try:
+    for _ in range(_TRIES - 1):
+        with suppress(psycopg.errors.LockNotAvailable):
             return _migrate(connection)
-        except psycopg.errors.LockNotAvailable as error:
-            if not tries_left:
-                raise SchemaError(
-                    f"device_state was locked {_TRIES} times, {_holder(connection)}. Nothing was changed, and no "
-                    "heartbeat waited for long: end that transaction, or run this again when it has ended."
-                ) from error
-            time.sleep(_PAUSE_S)
-    raise AssertionError
+        time.sleep(_PAUSE_S)
+    try:
+        return _migrate(connection)
+    except psycopg.errors.LockNotAvailable as error:
+        raise SchemaError(
+            f"device_state was locked {_TRIES} times, {_holder(connection)}. Nothing was changed, and no heartbeat "
+            "waited for long: end that transaction, or run this again when it has ended."
+        ) from error
 
 
 def _migrate(connection: psycopg.Connection[Any]) -> Plan:
@@ -52,31 +53,33 @@ def _migrate(connection: psycopg.Connection[Any]) -> Plan:
 
 
 def _holder(connection: psycopg.Connection[Any]) -> str:
-    """Name whoever has held the table the longest."""
+    """Name whoever has kept the triggers away for the longest; only some roles may see since when."""
     found = connection.execute(
-        "SELECT pid, usename, xact_start FROM pg_locks JOIN pg_stat_activity USING (pid)"
-        " WHERE relation = to_regclass('device_state') AND granted ORDER BY xact_start LIMIT 1"
+        "SELECT pid, usename, coalesce(' since ' || xact_start, '') FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE relation = to_regclass('device_state') AND granted AND mode NOT IN ('AccessShareLock', 'RowShareLock')"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " ORDER BY xact_start LIMIT 1"
     ).fetchone()
-    return f"the longest by process {found[0]} of role {found[1]} since {found[2]}" if found else "by somebody"
+    return f"the longest by process {found[0]} of role {found[1]}{found[2]}" if found else "by somebody"
 
 
 def script(plan: Plan | None = None) -> str:
     """Return the SQL for somebody else to run: for an empty schema, or what a plan says is missing, unrecorded."""
     if plan is None:
         return revisions.script("head")
+    # Whoever runs it may look for tables elsewhere than the role does.
+    begin = f"BEGIN;\nSET LOCAL search_path = {plan.path};\n" if plan.path else "BEGIN;\n"
     if plan.missing == OBJECTS and plan.recorded is None and plan.ledger.is_new:
-        return revisions.script("head" if plan.ledger.is_supported else BASE)
+        return revisions.script("head" if plan.ledger.is_supported else BASE).replace("BEGIN;\n", begin, 1)
     from hvac_heartbeat.schema.migrations.versions.r0001_device_state import STATEMENTS
 
     statements = [f"{STATEMENTS[name].strip()};\n" for name in plan.missing]
     if plan.ledger.missing and plan.ledger.is_supported:
         statements.append(_ledger_sql())
-    if not statements:
-        left_out = f"The ledger of silence is left out: {plan.ledger.obstacle}" if plan.ledger.missing else ""
-        return f"-- {left_out or 'Nothing is missing'}.\n"
-    # Whoever runs it may look for tables elsewhere than the role does.
-    path = f"SET LOCAL search_path = {plan.path};\n\n" if plan.path else ""
-    return "BEGIN;\n" + path + "\n".join(statements) + "\nCOMMIT;\n"
+    if statements:
+        return "\n".join([begin, *statements, "COMMIT;\n"])
+    left_out = f"The ledger of silence is left out: {plan.ledger.obstacle}" if plan.ledger.missing else ""
+    return f"-- {left_out or 'Nothing is missing'}.\n"
 
 
 def _ledger_sql() -> str:
