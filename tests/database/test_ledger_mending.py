@@ -58,7 +58,7 @@ def test_a_part_that_was_dropped_is_made_again_and_the_rest_is_kept(owner: psyco
     assert "b" in [device for device, _ in silences(owner)]
 
 
-@pytest.mark.parametrize(("drop", "is_blind"), [("trigger note_silence", True), ("v_silences", False)])
+@pytest.mark.parametrize(("drop", "is_blind"), [("trigger note_silence", True), ("v_site_liveness", False)])
 def test_a_gap_in_the_ledger_is_told(owner: psycopg.Connection, writer: str, drop: str, *, is_blind: bool) -> None:
     grant(owner, writer, *RIGHTS)
     told()
@@ -71,9 +71,9 @@ def test_a_gap_in_the_ledger_is_told(owner: psycopg.Connection, writer: str, dro
 def test_what_another_role_made_only_that_role_can_mend(owner: psycopg.Connection, writer: str) -> None:
     migrate(owner)
     grant(owner, writer, *RIGHTS)
-    owner.execute("DROP VIEW v_silences")
+    owner.execute("DROP VIEW v_site_liveness")
     said = told()
-    assert "Did not make v_silences of the ledger of silence: only role " in said
+    assert "Did not make v_site_liveness of the ledger of silence: only role " in said
     assert ", who owns the rest of it, can make what is missing." in said
 
 

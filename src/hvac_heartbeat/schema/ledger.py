@@ -144,9 +144,10 @@ def look(connection: psycopg.Connection[Any]) -> Ledger:
         obstacle = f"it needs PostgreSQL {OLDEST // 10_000}, and this is {version}"
         return Ledger(found["schema"], obstacle=obstacle, is_supported=False)
     relations, functions, triggers = (found[kind] or {} for kind in ("relations", "functions", "triggers"))
-    for foreign in (*_foreign_relations(relations), *_foreign_functions(functions), *_foreign_triggers(triggers)):
+    foreign = [*_foreign_relations(relations), *_foreign_functions(functions), *_foreign_triggers(triggers)]
+    if foreign:
         raise SchemaError(
-            f"Schema {found['schema']} has a {foreign}. The ledger of silence needs that name: rename it, "
+            f"Schema {found['schema']} has a {foreign[0]}. The ledger of silence needs that name: rename it, "
             "or keep device_state in another schema. Nothing was changed."
         )
     present = {*relations, *functions, *(f"trigger {name}" for name in triggers)}
