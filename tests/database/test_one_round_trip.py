@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import time
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from psycopg import pq
 
 from hvac_heartbeat.aws import handler as wiring
+from hvac_heartbeat.store import silence
+from tests.database.ledger_law.schema import LEDGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,9 +66,52 @@ def test_the_statements_length_does_not_grow_with_the_batch(traced: Callable[[ob
 
 
 def test_a_batch_that_is_partly_outdated_or_rejected_by_us_takes_no_second_round_trip(
-    traced: Callable[[object], list[list[str]]], handler: Handler
+    traced: Callable[[object], list[list[str]]], connection: psycopg.Connection
 ) -> None:
-    old = {"device_id": "warm", "site_id": "s", "received_at": "2020-01-01T00:00:00Z"}
+    """Where no time tells when the outdated one came."""
+    connection.execute("UPDATE device_state SET last_seen_ts = now() + interval '1 minute'")
+    old = {"device_id": "warm", "site_id": "s"}
     messages = traced([old, {"device_id": "new", "site_id": "s"}, {"site_id": "nobody"}])
     assert [message[2] for message in messages].count("Sync") == 1
-    assert json.loads(handler([old])["body"])["outdated_devices"] == ["warm"]
+
+
+def at(second: int) -> str:
+    return f"2020-01-01T00:00:{second:02}Z"
+
+
+def late_in_its_event(second: int) -> list[dict[str, str]]:
+    return [{"device_id": "late", "site_id": "s", "received_at": at(second - before)} for before in (0, 1, 2)]
+
+
+def test_late_heartbeats_are_one_statement_more_for_all_of_them_where_there_is_a_ledger(
+    traced: Callable[[object], list[list[str]]], connection: psycopg.Connection
+) -> None:
+    connection.execute(LEDGER)
+    outdated = {"device_id": "warm", "site_id": "s", "received_at": at(0)}
+    for _ in range(2):
+        upsert, late = (message for message in traced([outdated, *late_in_its_event(10)]) if message[2] == "Parse")
+        assert "INSERT INTO device_state" in upsert[3]
+        assert late[3].startswith(' "" "SELECT note_late_heartbeats(')
+
+
+def test_heartbeats_in_order_or_of_one_time_take_no_second_statement_where_there_is_a_ledger(
+    traced: Callable[[object], list[list[str]]], connection: psycopg.Connection
+) -> None:
+    connection.execute(LEDGER)
+    for event in (
+        {"device_id": "a", "site_id": "s", "received_at": at(1)},
+        [{"device_id": "a", "site_id": "s", "received_at": at(2)}] * 3,
+        [{"device_id": "a", "site_id": "s"}] * 3,
+    ):
+        assert [message[2] for message in traced(event)].count("Sync") == 1
+
+
+def test_a_database_without_a_ledger_is_asked_for_one_every_five_minutes(
+    traced: Callable[[object], list[list[str]]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    statements = [[message[2] for message in traced(late_in_its_event(s))].count("Sync") for s in (10, 20, 30)]
+    assert statements == [2, 1, 1]
+    clock = time.monotonic() + silence._LEFT_ALONE_S
+    monkeypatch.setattr(silence, "time", SimpleNamespace(monotonic=lambda: clock))
+    assert [message[2] for message in traced(late_in_its_event(40))].count("Sync") == 2
+    assert "ledger" not in capsys.readouterr().out
