@@ -70,24 +70,28 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 SET lock_timeout = '100ms'
 AS $$
+DECLARE
+    -- Another program may write infinity, which servers before 17 cannot subtract from.
+    seen_at timestamptz := least(NEW.last_seen_ts, '9999-12-31 UTC');
 BEGIN
     IF current_setting('hvac_heartbeat.ledger', true) = 'failed' THEN
         RETURN NULL;
     END IF;
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO first_heartbeat (device_id, first_seen_ts) VALUES (NEW.device_id, NEW.last_seen_ts)
+    IF TG_OP = 'INSERT' OR OLD.last_seen_ts = '-infinity' THEN
+        INSERT INTO first_heartbeat (device_id, first_seen_ts)
+            SELECT NEW.device_id, seen_at WHERE seen_at > '-infinity'
             ON CONFLICT (device_id) DO UPDATE SET first_seen_ts = excluded.first_seen_ts;
     ELSIF NEW.last_seen_ts > OLD.last_seen_ts THEN
         INSERT INTO silence (device_id, silent_from, silent_to, site_id)
-            VALUES (OLD.device_id, OLD.last_seen_ts, NEW.last_seen_ts, OLD.site_id)
+            VALUES (OLD.device_id, OLD.last_seen_ts, seen_at, OLD.site_id)
             ON CONFLICT (device_id, silent_from) DO UPDATE SET silent_to = excluded.silent_to;
     ELSE
         -- Another program's time from the future was taken back. It was no heartbeat, so it ended no silence.
         DELETE FROM silence
-              WHERE device_id = OLD.device_id AND silent_to = OLD.last_seen_ts
+              WHERE device_id = OLD.device_id AND (silent_to = OLD.last_seen_ts OR silent_to > now())
                 AND silent_from >= NEW.last_seen_ts - interval '120 seconds';
         UPDATE silence SET silent_to = NEW.last_seen_ts
-         WHERE device_id = OLD.device_id AND silent_to = OLD.last_seen_ts;
+         WHERE device_id = OLD.device_id AND (silent_to = OLD.last_seen_ts OR silent_to > now());
         UPDATE first_heartbeat SET first_seen_ts = NEW.last_seen_ts
          WHERE device_id = OLD.device_id AND first_seen_ts > NEW.last_seen_ts;
     END IF;
@@ -104,6 +108,7 @@ $$;
 CREATE FUNCTION note_late_heartbeats(device_ids text[], times timestamptz[], site_ids text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
+SET lock_timeout = '2s' -- for each lock; the heartbeats are sent again then
 AS $$
 DECLARE
     late  record;
@@ -118,7 +123,8 @@ BEGIN
         -- A silence that holds a late heartbeat was committed before that heartbeat was found late. So those that no
         -- silence holds need no lock.
         SELECT DISTINCT ON (device_id COLLATE "C", seen_at) device_id, seen_at, site_id
-          FROM unnest(device_ids, times, site_ids) AS heartbeat (device_id, seen_at, site_id)
+          FROM (SELECT device_id, least(seen_at, now()) AS seen_at, site_id -- as the upsert writes it
+                  FROM unnest(device_ids, times, site_ids) AS sent (device_id, seen_at, site_id)) AS heartbeat
          WHERE seen_at < (SELECT silent_to FROM silence
                            WHERE silence.device_id = heartbeat.device_id AND silent_from < seen_at
                            ORDER BY silent_from DESC LIMIT 1)
