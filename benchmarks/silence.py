@@ -1,0 +1,140 @@
+"""What the ledger of silence costs those who write: a batch of 1,000 on a table with its trigger and on one without."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import statistics
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import fleet
+from benchmarks.report import Bars, Result, Target
+from benchmarks.timing import milliseconds, percentile
+from hvac_heartbeat.heartbeat import Heartbeat
+from hvac_heartbeat.local.checkup import statement_to_tune
+from hvac_heartbeat.schema.migrations.versions.r0002_ledger import SQL
+from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store.database import Database as Store
+from hvac_heartbeat.store.device_state import DeviceState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.server import Database, Server
+
+SIZE = 1_000
+ROUNDS = 300
+MINUTE = timedelta(minutes=1)
+# How many devices of a batch return from a silence, and what the batch may then cost beside one without the ledger.
+SCENARIOS = {"nobody returns": (0, 1.10), "one in a hundred returns": (10, 1.15), "everybody returns": (SIZE, 4.5)}
+TABLE = fleet.TABLE_AND_VIEW + (statement_to_tune("device_state", []) or "") + ";"
+CONTESTANTS = {"without the ledger": TABLE, "with the ledger": TABLE + SQL}
+RETURN = """
+UPDATE device_state SET last_seen_ts = last_seen_ts - interval '10 minutes' WHERE device_id = ANY(%s)
+"""
+
+
+@dataclass
+class Contestant:
+    """A table in a database of its own, and what its batches took."""
+
+    database: Database
+    store: Store
+    writer: DeviceState
+    wall_s: list[float] = field(default_factory=list)
+    wal: list[int] = field(default_factory=list)
+
+    def turn(self, batch: list[Heartbeat], returning: list[str]) -> None:
+        """Write the batch after these devices have been silent for ten minutes."""
+        if returning:
+            self.database.admin.execute(RETURN, [returning])
+        before = self.database.value("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
+        began = time.perf_counter()
+        self.writer.write(batch, math.inf)
+        self.wall_s.append(time.perf_counter() - began)
+        self.wal.append(int(self.database.value("SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn") - before))
+        self.database.admin.execute("VACUUM device_state")
+
+    def hot(self) -> float:
+        """Return the share of updates that stayed on their page."""
+        self.store.run("SELECT pg_stat_force_next_flush()", math.inf)
+        query = "SELECT n_tup_hot_upd::float8 / n_tup_upd FROM pg_stat_user_tables WHERE relname = 'device_state'"
+        return float(self.database.value(query))
+
+
+def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) -> Result:
+    """Write batches to both tables, in random order, for each share of devices that return."""
+    result = Result("silence")
+    rounds = 5 if quick else ROUNDS
+    for number, (name, (returning, limit)) in enumerate(SCENARIOS.items()):
+
+        def tick(share: float, number: int = number, name: str = name) -> None:
+            progress(name, (number + share) / len(SCENARIOS))
+
+        rows, circumstances = _scenario(server, returning, rounds, tick)
+        result.circumstances = circumstances | {"batch": SIZE, "rounds": rounds, "synchronous_commit": "off"}
+        result.tables[name] = rows
+        without, with_ledger = rows
+        ratio = with_ledger["median_ms"] / without["median_ms"]
+        result.targets.append(Target(f"{name}: with / without", round(ratio, 3), limit))
+        if not returning:
+            extra = (with_ledger["wal_bytes"] - without["wal_bytes"]) / SIZE
+            result.targets.append(Target(f"{name}: WAL bytes a heartbeat more", round(extra, 2), 0.5))
+            result.targets.append(Target(f"{name}: share of HOT updates", with_ledger["hot"], 0.99, at_least=True))
+        bars = {row["contestant"]: row["median_ms"] for row in rows}
+        result.bars.append(Bars(name, "ms, median of a batch of 1,000", bars))
+    return result
+
+
+def _scenario(
+    server: Server, returning: int, rounds: int, progress: Callable[[float], None]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    chance = random.Random(8)  # noqa: S311 - an order of turns
+    ids = [fleet.device(number) for number in range(SIZE)]
+    with (
+        server.database(synchronous_commit=False, schema=CONTESTANTS["without the ledger"]) as first,
+        Opened(first) as without,
+        server.database(synchronous_commit=False, schema=CONTESTANTS["with the ledger"]) as second,
+        Opened(second) as with_ledger,
+    ):
+        contestants = [without, with_ledger]
+        begin = datetime.now(UTC) - timedelta(days=30)
+        for at in range(-3, rounds):
+            batch = [Heartbeat(device, "s", begin + at * MINUTE, status="ready", cpu_pct=float(at)) for device in ids]
+            back = chance.sample(ids, returning) if at > -3 else []
+            for contestant in chance.sample(contestants, 2):
+                contestant.turn(batch, back)
+            progress((at + 3) / (rounds + 3))
+        rows = [_row(name, found, rounds) for name, found in zip(CONTESTANTS, contestants, strict=True)]
+        return rows, first.circumstances
+
+
+class Opened:
+    """A contestant as long as its connection is open."""
+
+    def __init__(self, database: Database) -> None:
+        database.admin.execute("ALTER TABLE device_state SET (autovacuum_enabled = off)")  # ours comes after each turn
+        database.admin.execute("SET session_replication_role = replica")  # what we write to prepare a turn is no fact
+        store = Store(Settings.from_environment(os.environ))
+        self._contestant = Contestant(database, store, DeviceState(store))
+
+    def __enter__(self) -> Contestant:
+        return self._contestant
+
+    def __exit__(self, *_: object) -> None:
+        self._contestant.store.close()
+
+
+def _row(name: str, found: Contestant, rounds: int) -> dict[str, Any]:
+    times = found.wall_s[-rounds:]
+    return {
+        "contestant": name,
+        "median_ms": milliseconds(statistics.median(times)),
+        "p99_ms": milliseconds(percentile(times, 99)),
+        "wal_bytes": int(statistics.median(found.wal[-rounds:])),
+        "hot": round(found.hot(), 4),
+    }
