@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from psycopg import sql
 
@@ -23,7 +24,6 @@ from tests.database.ledger_law.schema import LEDGER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import psycopg
     from psycopg.errors import Diagnostic
 
     from tests.conftest import Database
@@ -222,3 +222,19 @@ def test_late_heartbeats_that_meet_a_locked_ledger_are_sent_again_and_noted_then
     before = silences(connection)
     function.send(*LATE)
     assert silences(connection) == before + len(LATE)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_only_a_role_that_may_write_heartbeats_may_give_evidence(
+    connection: psycopg.Connection, database: Database, roles: dict[str, sql.Identifier]
+) -> None:
+    note = "SELECT note_late_heartbeats('{d}', '{2026-01-01}', '{s}')"
+    with psycopg.connect(database.url, user=roles["writer"].as_string().strip('"'), password="writer") as writer:
+        writer.execute(note)
+        writer.commit()
+        connection.execute(sql.SQL("REVOKE UPDATE ON device_state FROM {writer}").format(**roles))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not update device_state"):
+            writer.execute(note)
+        writer.rollback()
+        connection.execute(sql.SQL("GRANT UPDATE (last_seen_ts, status) ON device_state TO {writer}").format(**roles))
+        writer.execute(note)

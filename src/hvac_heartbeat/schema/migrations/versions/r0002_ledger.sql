@@ -116,7 +116,7 @@ DECLARE
     first timestamptz;
     id    device_state.device_id%TYPE; -- so that the table's key finds it, whatever the column's type is
 BEGIN
-    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
+    IF NOT has_column_privilege(session_user, 'device_state', 'last_seen_ts', 'UPDATE') THEN
         RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
     END IF;
     FOR late IN
