@@ -24,7 +24,7 @@ from hvac_heartbeat.store.database import Database as StoreDatabase
 from hvac_heartbeat.store.device_state import DeviceState
 from tests.database import test_bad_input, test_laws, test_one_or_many
 from tests.database.debian import pgbouncer
-from tests.database.ledger_law import test_foreign_times
+from tests.database.ledger_law import test_foreign_tables
 from tests.database.refusals import test_foreign_keys, test_other_refusals
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ for _module in (
     test_one_or_many,
     test_foreign_keys,
     test_other_refusals,
-    test_foreign_times,
+    test_foreign_tables,
 ):
     globals().update(
         {name: found for name, found in vars(_module).items() if name.startswith("test_") or _is_fixture(found)}

@@ -1,4 +1,4 @@
-"""Times that other programs write into device_state: from the future, which end no silence, and infinite ones."""
+"""Tables that are not quite ours: times from the future, which end no silence, infinite ones, and other types."""
 
 from __future__ import annotations
 
@@ -93,3 +93,16 @@ def test_heartbeats_within_five_minutes_of_the_future_are_evidence(
     meddle(connection, at(4))
     send(-30)
     assert silences(connection) == [(at(-60), at(-30), "s"), (at(-30), at(4), "s")]
+
+
+@pytest.mark.parametrize("kind", ["varchar(256)", "char(12)", "citext"])
+def test_ids_of_another_type_are_found_in_the_ledger(
+    handler: Handler, connection: psycopg.Connection, kind: str
+) -> None:
+    connection.execute("CREATE EXTENSION citext; DROP VIEW v_devices_stale")
+    connection.execute(f"ALTER TABLE device_state ALTER device_id TYPE {kind}")
+    connection.execute(LEDGER)
+    for minutes in (-60, -10, -40):
+        handler({"device_id": "D", "site_id": "s", "received_at": at(minutes).isoformat()})
+    assert silences(connection) == [(at(-60), at(-40), "s"), (at(-40), at(-10), "s")]
+    assert first(connection) == [(at(-60),)]
