@@ -16,7 +16,6 @@ from benchmarks.report import Bars, Result, Target
 from benchmarks.timing import milliseconds, percentile
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.local.checkup import statement_to_tune
-from hvac_heartbeat.schema.migrations.versions.r0002_ledger import SQL
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database as Store
 from hvac_heartbeat.store.device_state import DeviceState
@@ -52,7 +51,7 @@ SCENARIOS = {
     "all are late, each within a silence": Scenario(SIZE, late=SILENCE / 2),
 }
 TABLE = fleet.TABLE_AND_VIEW + (statement_to_tune("device_state", []) or "") + ";"
-CONTESTANTS = {"without the ledger": TABLE, "with the ledger": TABLE + SQL}
+CONTESTANTS = {"without the ledger": TABLE, "with the ledger": TABLE + fleet.LEDGER}
 RETURN = """
 UPDATE device_state SET last_seen_ts = last_seen_ts - %s WHERE device_id = ANY(%s)
 """

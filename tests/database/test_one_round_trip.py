@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,10 @@ import pytest
 from psycopg import pq
 
 from hvac_heartbeat.aws import handler as wiring
+from hvac_heartbeat.heartbeat import Heartbeat
+from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store import silence
+from hvac_heartbeat.store.database import Database
 from tests.database.ledger_law.schema import LEDGER
 
 if TYPE_CHECKING:
@@ -21,6 +25,12 @@ if TYPE_CHECKING:
 
     Handler = Callable[[object], Any]
 
+# Refuses the 10,001st minute of 2020.
+ENOUGH = """
+CREATE FUNCTION enough() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE disk_full USING MESSAGE = 'enough'; END $$;
+CREATE TRIGGER enough BEFORE INSERT ON silence FOR EACH ROW
+    WHEN (NEW.silent_from > timestamptz '2020-01-01Z' + interval '10000 minutes') EXECUTE FUNCTION enough();
+"""
 STATEMENT_LIMIT = 16 * 1024  # RDS Proxy pins a connection on longer texts
 
 
@@ -115,3 +125,22 @@ def test_a_database_without_a_ledger_is_asked_for_one_every_five_minutes(
     monkeypatch.setattr(silence, "time", SimpleNamespace(monotonic=lambda: clock))
     assert [message[2] for message in traced(late_in_its_event(40))].count("Sync") == 2
     assert "ledger" not in capsys.readouterr().out
+
+
+def test_more_late_heartbeats_than_a_batch_are_noted_a_batch_at_a_time(
+    connection: psycopg.Connection, environment: dict[str, str]
+) -> None:
+    """So that what was noted stays so when the time is up, and a retry finds less to do."""
+    connection.execute(LEDGER)
+    connection.execute("INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES ('d', 's', '2020-01-01Z')")
+    connection.execute("UPDATE device_state SET last_seen_ts = '2021-01-01Z'")
+    database = Database(Settings.from_environment(environment))
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    late = [Heartbeat("d", "s", begin + timedelta(minutes=number)) for number in range(1, 10_003)]
+    connection.execute(ENOUGH)
+    try:
+        assert silence.Ledger(database).note_late(late, time.monotonic() + 60) == "enough (SQLSTATE 53100)"
+    finally:
+        database.close()
+    noted = connection.execute("SELECT max(silent_from) FROM silence").fetchone()
+    assert noted == (late[9_999].received_at,)

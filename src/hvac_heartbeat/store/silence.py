@@ -13,12 +13,13 @@ from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import StatementRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from hvac_heartbeat.heartbeat import Heartbeat
     from hvac_heartbeat.store.database import Database
 
 _LEFT_ALONE_S: Final = 300.0
+_BATCH_LIMIT: Final = 10_000  # heartbeats a statement, so that a retry gets further than a try that ran out of time
 _NO_LEDGER: Final = "42883"  # undefined_function (PostgreSQL manual, appendix A)
 # What may pass by itself: connections, logins, failovers, deadlocks, locks, cancellations and restarts. All else waits
 # for a person, and heartbeats must not wait with it.
@@ -36,7 +37,7 @@ class Ledger:
         self._left_alone_until = 0.0
 
     def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
-        """Note heartbeats, all of them with a time, in one statement, and return what keeps the ledger from it.
+        """Note heartbeats, all of them with a time, and return what keeps the ledger from it.
 
         A database without a ledger is no reason. Either is asked again after five minutes only.
 
@@ -45,13 +46,10 @@ class Ledger:
         """
         if time.monotonic() < self._left_alone_until:
             return None
-        parameters = [
-            _array(heartbeat.device_id for heartbeat in heartbeats),
-            _array(heartbeat.received_at and heartbeat.received_at.astimezone(UTC) for heartbeat in heartbeats),
-            _array(heartbeat.site_id for heartbeat in heartbeats),
-        ]
         try:
-            self._database.execute(self._statement, parameters, deadline)
+            for start in range(0, len(heartbeats), _BATCH_LIMIT):
+                parameters = _as_arrays(heartbeats[start : start + _BATCH_LIMIT])
+                self._database.execute(self._statement, parameters, deadline)
         except (StatementRefused, StoreUnavailable) as error:
             if error.sqlstate is None or error.sqlstate.startswith(_MAY_PASS):
                 raise
@@ -60,6 +58,11 @@ class Ledger:
         return None
 
 
-def _array(values: Iterable[object]) -> bytes:
-    """Return an array in PostgreSQL's text form, which is JSON's but for the braces (`device_state`)."""
-    return b"{" + _encode(list(values))[1:-1] + b"}"
+def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes]:
+    """Return ids, times and sites in PostgreSQL's text form of arrays, which is JSON's but for the braces."""
+    columns: list[list[object]] = [
+        [heartbeat.device_id for heartbeat in heartbeats],
+        [heartbeat.received_at and heartbeat.received_at.astimezone(UTC) for heartbeat in heartbeats],
+        [heartbeat.site_id for heartbeat in heartbeats],
+    ]
+    return [b"{" + _encode(column)[1:-1] + b"}" for column in columns]
