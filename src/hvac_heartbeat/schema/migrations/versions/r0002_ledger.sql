@@ -159,11 +159,14 @@ $$;
 
 -- -------------------------------------------------------------------------------------------------------- answers
 
+-- In all of them a day has 24 hours and an interval is a number of seconds, whatever the session's time zone.
+-- "OFFSET 0" has a value worked out once for each row, and not anew wherever it is used.
+
 -- How long the parts of some times are together, and how long the longest of them is.
 CREATE FUNCTION total_length(times tstzmultirange) RETURNS interval
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT coalesce(sum(upper(part) - lower(part)), '0') FROM unnest(times) AS part;
+    SELECT justify_hours(coalesce(sum(upper(part) - lower(part)), '0')) FROM unnest(times) AS part;
 END;
 
 CREATE FUNCTION longest_part(times tstzmultirange) RETURNS interval
@@ -172,21 +175,30 @@ BEGIN ATOMIC
     SELECT coalesce(max(upper(part) - lower(part)), '0') FROM unnest(times) AS part;
 END;
 
--- The times that no silence can be held against anybody, because we heard nobody. An interval without an end goes on.
+-- The rule: a silence counts when we could hear for longer than stale_after without a break, and heard nothing.
+CREATE FUNCTION silence_counts(silent_from timestamptz, silent_to timestamptz, stale_after interval, deaf tstzmultirange)
+RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN silent_to - silent_from > stale_after
+       AND (NOT deaf && tstzrange(silent_from, silent_to)
+            OR longest_part(tstzmultirange(tstzrange(silent_from, silent_to)) - deaf) > stale_after);
+
+-- The times in which silence proves nothing, because we heard nobody. An interval without an end goes on.
 CREATE VIEW v_deaf AS
 SELECT coalesce(range_agg(tstzrange(starts_at, coalesce(ends_at, 'infinity'))), '{}') AS deaf
   FROM deaf_interval;
 
--- Which rule holds for each device, in seconds, because a day of an interval is as long as the session's time zone says.
+-- Which rule holds for each device.
 CREATE VIEW v_stale_after AS
 SELECT device_id,
        site_id,
        make_interval(secs => extract(epoch FROM coalesce(
-           (SELECT stale_after FROM liveness_policy WHERE scope = 'device' AND subject = device_id),
-           (SELECT stale_after FROM liveness_policy WHERE scope = 'site' AND subject = site_id),
-           (SELECT stale_after FROM liveness_policy WHERE scope = 'fleet'),
-           interval '120 seconds'))::float8) AS stale_after
-  FROM device_state;
+           of_device.stale_after, of_site.stale_after, of_fleet.stale_after, interval '120 seconds'))::float8)
+       AS stale_after
+  FROM device_state
+  LEFT JOIN liveness_policy AS of_device ON of_device.scope = 'device' AND of_device.subject = device_id
+  LEFT JOIN liveness_policy AS of_site   ON of_site.scope   = 'site'   AND of_site.subject   = site_id
+  LEFT JOIN liveness_policy AS of_fleet  ON of_fleet.scope  = 'fleet';
 
 -- The devices in maintenance now.
 CREATE VIEW v_in_maintenance AS
@@ -199,11 +211,10 @@ SELECT device_id, site_id
                 WHERE starts_at <= now() AND (ends_at IS NULL OR ends_at > now())
                   AND scope = 'site' AND subject = site_id);
 
--- What silence says of each device. A device is stale when we could hear it for longer than stale_after without a
--- break, and did not; it is unknown when it has been silent for that long and we were deaf in between, or when another
--- program wrote a time from the future.
+-- What silence says of each device: online, stale when its silence counts, else unknown: silent for long enough, but we
+-- were deaf in between, or another program wrote a time that cannot be.
 CREATE VIEW v_device_liveness AS
-SELECT device_id, site_id, last_seen_ts,
+SELECT state.device_id, state.site_id, last_seen_ts,
        CASE WHEN isfinite(last_seen_ts) THEN now() - last_seen_ts END AS age,
        stale_after, liveness,
        CASE WHEN liveness = 'stale' THEN last_seen_ts END AS silent_from,
@@ -212,19 +223,17 @@ SELECT device_id, site_id, last_seen_ts,
             WHEN queue_depth = 0 OR last_upload_ts >= now() - stale_after THEN true
             WHEN queue_depth > 0 AND last_upload_ts < now() - stale_after THEN false
         END AS delivering,
-       in_maintenance
-  FROM (SELECT device_id, state.site_id, last_seen_ts, stale_after, status, queue_depth,
-               last_upload_ts,
-               CASE WHEN last_seen_ts > now() + interval '5 minutes' THEN 'unknown'
-                    WHEN last_seen_ts >= now() - stale_after THEN 'online'
-                    WHEN longest_part(tstzmultirange(tstzrange(last_seen_ts, now())) - deaf) > stale_after THEN 'stale'
-                    ELSE 'unknown'
-                END AS liveness,
-               maintained.device_id IS NOT NULL AS in_maintenance
-          FROM device_state AS state
-          JOIN v_stale_after USING (device_id)
-          LEFT JOIN v_in_maintenance AS maintained USING (device_id)
-         CROSS JOIN v_deaf) AS device;
+       maintained.device_id IS NOT NULL AS in_maintenance
+  FROM device_state AS state
+  JOIN v_stale_after AS rule ON rule.device_id = state.device_id
+  LEFT JOIN v_in_maintenance AS maintained ON maintained.device_id = state.device_id
+ CROSS JOIN v_deaf
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN NOT isfinite(last_seen_ts) OR last_seen_ts > now() + interval '5 minutes' THEN 'unknown'
+                   WHEN last_seen_ts >= now() - stale_after THEN 'online'
+                   WHEN silence_counts(last_seen_ts, now(), stale_after, deaf) THEN 'stale'
+                   ELSE 'unknown'
+               END OFFSET 0) AS judged (liveness);
 
 -- What that means for each site. Devices in maintenance are in the first two counts only. A site is dark when it has
 -- devices that count, and all of them are stale; it is so since the last of them fell silent.
@@ -238,26 +247,27 @@ SELECT site_id,
        count(*) FILTER (WHERE NOT delivering AND NOT in_maintenance)       AS not_delivering,
        coalesce(bool_and(liveness = 'stale') FILTER (WHERE NOT in_maintenance), false) AS is_dark,
        CASE WHEN bool_and(liveness = 'stale') FILTER (WHERE NOT in_maintenance)
-            THEN max(last_seen_ts) FILTER (WHERE NOT in_maintenance) END  AS dark_since
+            THEN max(last_seen_ts) FILTER (WHERE NOT in_maintenance) END   AS dark_since
   FROM v_device_liveness
  GROUP BY site_id;
 
--- Every silence of more than 120 seconds; silent_to is null while it lasts. It counts where it is longer than the
--- device's stale_after, what we could not hear left out.
+-- Every silence of more than 120 seconds; silent_to is null while it lasts. The device's rule of today says whether it
+-- counts. Another program's time from the future is no end: until then the silence lasts.
 CREATE VIEW v_silences AS
-SELECT device_id, site_id, silent_from, silent_to,
-       coalesce(silent_to, now()) - silent_from AS length,
-       longest_part(tstzmultirange(tstzrange(silent_from, coalesce(silent_to, now()))) - deaf)
-           > coalesce(stale_after, interval '120 seconds') AS counts
-  FROM (SELECT device_id, site_id, silent_from, silent_to FROM silence
+SELECT device_id, site_id, silent_from, silent_to, heard_until - silent_from AS length,
+       silence_counts(silent_from, heard_until, coalesce(stale_after, interval '120 seconds'), deaf) AS counts
+  FROM (SELECT device_id, site_id, silent_from, silent_to, least(silent_to, now()) AS heard_until
+          FROM silence
          UNION ALL
-        SELECT device_id, site_id, last_seen_ts, NULL FROM device_state
-         WHERE last_seen_ts < now() - interval '120 seconds' AND isfinite(last_seen_ts)) AS gap
+        SELECT device_id, site_id, last_seen_ts, NULL, now()
+          FROM device_state WHERE last_seen_ts < now() - interval '120 seconds') AS gap
   LEFT JOIN (SELECT device_id, stale_after FROM v_stale_after) AS rule USING (device_id)
- CROSS JOIN v_deaf;
+ CROSS JOIN v_deaf
+ WHERE isfinite(silent_from) AND silent_from < now();
 
--- How available each device was from since until until (or now, or the device's first heartbeat, whichever is nearer):
--- of the time in which it was in no maintenance and we were not deaf, the part that no silence covers which counts.
+-- How available each device was from since until until; a bound that is null is none. Observed is the time from there
+-- (from the first heartbeat or the ledger's start, where that is later) until now at most, less maintenance, less what
+-- we could not hear. Of that, what silences cover which count is silent, and the rest is available.
 CREATE FUNCTION device_availability(since timestamptz, until timestamptz)
 RETURNS TABLE (device_id text, site_id text, observed interval, silent interval, availability numeric,
                silences bigint, longest interval, mean_time_to_return interval)
@@ -266,40 +276,34 @@ BEGIN ATOMIC
     WITH maintenance AS MATERIALIZED (
         SELECT scope, subject, range_agg(tstzrange(starts_at, coalesce(ends_at, 'infinity'))) AS times
           FROM maintenance_window GROUP BY scope, subject
-    ), device AS MATERIALIZED (
-        SELECT state.device_id, state.site_id, state.last_seen_ts, rule.stale_after, deaf,
-               tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, now()))))
-               - coalesce(of_site.times, '{}') - coalesce(of_device.times, '{}') - deaf AS observed
-          FROM device_state AS state
-          JOIN v_stale_after AS rule ON rule.device_id = state.device_id
-          LEFT JOIN first_heartbeat AS first ON first.device_id = state.device_id
-          LEFT JOIN maintenance AS of_site ON of_site.scope = 'site' AND of_site.subject = state.site_id
-          LEFT JOIN maintenance AS of_device ON of_device.scope = 'device' AND of_device.subject = state.device_id
-         CROSS JOIN v_deaf
-         CROSS JOIN ledger_start
-         CROSS JOIN LATERAL greatest(since, coalesce(first.first_seen_ts, started_at)) AS known_from
-    ), gap AS (
-        SELECT silence.device_id, tstzrange(silent_from, silent_to) AS times
-          FROM silence WHERE silent_from < until AND silent_to > since
-         UNION ALL
-        SELECT state.device_id, tstzrange(last_seen_ts, now())
-          FROM device_state AS state WHERE last_seen_ts < now() AND last_seen_ts < until AND isfinite(last_seen_ts)
-    ), counted AS (
-        SELECT device.device_id, range_agg(gap.times) * device.observed AS silent, count(*) AS silences,
-               max(total_length(tstzmultirange(gap.times) * device.observed)) AS longest
-          FROM gap JOIN device USING (device_id)
-         WHERE upper(gap.times) - lower(gap.times) > device.stale_after
-           AND tstzmultirange(gap.times) && device.observed
-           AND longest_part(tstzmultirange(gap.times) - device.deaf) > device.stale_after
-         GROUP BY device.device_id, device.observed
     )
-    SELECT device.device_id, device.site_id, total.observed, total.silent,
+    SELECT state.device_id, state.site_id, total.observed, total.silent,
            1 - extract(epoch FROM total.silent) / nullif(extract(epoch FROM total.observed), 0),
-           coalesce(silences, 0), coalesce(longest, '0'), total.silent / nullif(silences, 0)
-      FROM device
-      LEFT JOIN counted USING (device_id)
-     CROSS JOIN LATERAL (SELECT total_length(device.observed) AS observed,
-                                coalesce(total_length(counted.silent), '0') AS silent) AS total;
+           total.silences, total.longest,
+           justify_hours(make_interval(secs => (extract(epoch FROM total.silent) / nullif(total.silences, 0))::float8))
+      FROM device_state AS state
+      LEFT JOIN first_heartbeat AS first ON first.device_id = state.device_id
+      LEFT JOIN maintenance AS of_site ON of_site.scope = 'site' AND of_site.subject = state.site_id
+      LEFT JOIN maintenance AS of_device ON of_device.scope = 'device' AND of_device.subject = state.device_id
+     CROSS JOIN v_deaf
+     CROSS JOIN ledger_start
+     CROSS JOIN LATERAL greatest(since, first_seen_ts, started_at) AS known_from
+     CROSS JOIN LATERAL (
+           SELECT tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, now()))))
+                  - coalesce(of_site.times, '{}') - coalesce(of_device.times, '{}') - deaf OFFSET 0) AS period (observed)
+     CROSS JOIN LATERAL (
+           SELECT total_length(period.observed)                    AS observed,
+                  justify_hours(coalesce(sum(within.length), '0')) AS silent,
+                  count(*)                                         AS silences,
+                  justify_hours(coalesce(max(within.length), '0')) AS longest
+             FROM v_silences AS gap
+            CROSS JOIN LATERAL (
+                  SELECT sum(upper(part) - lower(part))
+                    FROM unnest(tstzmultirange(tstzrange(silent_from, least(silent_to, now()))) * period.observed)
+                         AS part) AS within (length)
+            WHERE gap.device_id = state.device_id AND gap.counts AND within.length IS NOT NULL
+              AND silent_from < coalesce(until, 'infinity')
+              AND coalesce(silent_to, 'infinity') > coalesce(since, '-infinity')) AS total;
 END;
 
 -- The same for each site: the times of its devices together.
@@ -308,9 +312,10 @@ RETURNS TABLE (site_id text, devices bigint, observed interval, silent interval,
                silences bigint, longest interval, mean_time_to_return interval)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT site_id, count(*), sum(observed), sum(silent),
+    SELECT site_id, count(*), justify_hours(sum(observed)), justify_hours(sum(silent)),
            1 - extract(epoch FROM sum(silent)) / nullif(extract(epoch FROM sum(observed)), 0),
-           sum(silences)::bigint, max(longest), sum(silent) / nullif(sum(silences), 0)::float8
+           sum(silences)::bigint, max(longest),
+           justify_hours(make_interval(secs => (extract(epoch FROM sum(silent)) / nullif(sum(silences), 0))::float8))
       FROM device_availability(since, until)
      GROUP BY site_id;
 END;
