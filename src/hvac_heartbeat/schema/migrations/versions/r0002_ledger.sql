@@ -159,7 +159,7 @@ $$;
 
 -- -------------------------------------------------------------------------------------------------------- answers
 
--- In all of them a day has 24 hours and an interval is a number of seconds, whatever the session's time zone.
+-- A day has 24 hours in all of them, whatever the session's time zone.
 -- "OFFSET 0" has a value worked out once for each row, and not anew wherever it is used.
 
 -- How long the parts of some times are together, and how long the longest of them is.
@@ -176,8 +176,8 @@ BEGIN ATOMIC
 END;
 
 -- The rule: a silence counts when we could hear for longer than stale_after without a break, and heard nothing.
-CREATE FUNCTION silence_counts(silent_from timestamptz, silent_to timestamptz, stale_after interval, deaf tstzmultirange)
-RETURNS boolean
+CREATE FUNCTION silence_counts(silent_from timestamptz, silent_to timestamptz, stale_after interval,
+                               deaf tstzmultirange) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN silent_to - silent_from > stale_after
        AND (NOT deaf && tstzrange(silent_from, silent_to)
@@ -202,14 +202,14 @@ SELECT device_id,
 
 -- The devices in maintenance now.
 CREATE VIEW v_in_maintenance AS
+  WITH present AS (
+       SELECT scope, subject
+         FROM maintenance_window
+        WHERE starts_at <= now() AND (ends_at IS NULL OR ends_at > now()))
 SELECT device_id, site_id
   FROM device_state
- WHERE EXISTS (SELECT FROM maintenance_window
-                WHERE starts_at <= now() AND (ends_at IS NULL OR ends_at > now())
-                  AND scope = 'device' AND subject = device_id)
-    OR EXISTS (SELECT FROM maintenance_window
-                WHERE starts_at <= now() AND (ends_at IS NULL OR ends_at > now())
-                  AND scope = 'site' AND subject = site_id);
+ WHERE device_id IN (SELECT subject FROM present WHERE scope = 'device')
+    OR site_id   IN (SELECT subject FROM present WHERE scope = 'site');
 
 -- What silence says of each device: online, stale when its silence counts, else unknown: silent for long enough, but we
 -- were deaf in between, or another program wrote a time that cannot be.
@@ -276,34 +276,40 @@ BEGIN ATOMIC
     WITH maintenance AS MATERIALIZED (
         SELECT scope, subject, range_agg(tstzrange(starts_at, coalesce(ends_at, 'infinity'))) AS times
           FROM maintenance_window GROUP BY scope, subject
+    ), period AS (
+        SELECT state.device_id, state.site_id, observed.times
+          FROM device_state AS state
+          LEFT JOIN first_heartbeat AS first ON first.device_id = state.device_id
+          LEFT JOIN maintenance AS of_site   ON of_site.scope = 'site'     AND of_site.subject = state.site_id
+          LEFT JOIN maintenance AS of_device ON of_device.scope = 'device' AND of_device.subject = state.device_id
+         CROSS JOIN v_deaf
+         CROSS JOIN ledger_start
+         CROSS JOIN LATERAL greatest(since, first_seen_ts, started_at) AS known_from
+         CROSS JOIN LATERAL (
+               SELECT tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, now()))))
+                      - coalesce(of_site.times, '{}') - coalesce(of_device.times, '{}') - deaf
+               OFFSET 0) AS observed (times)
+    ), total AS (
+        SELECT period.device_id, period.site_id, total_length(period.times) AS observed,
+               coalesce(sum(part.length), '0') AS silent,
+               coalesce(max(part.length), '0') AS longest,
+               count(part.length)              AS silences
+          FROM period
+          LEFT JOIN v_silences AS gap
+            ON gap.device_id = period.device_id AND counts
+               AND silent_from < coalesce(until, 'infinity')
+               AND coalesce(silent_to, 'infinity') > coalesce(since, '-infinity')
+          LEFT JOIN LATERAL (
+               SELECT sum(upper(silent) - lower(silent))
+                 FROM unnest(period.times * tstzmultirange(tstzrange(silent_from, least(silent_to, now())))) AS silent
+               ) AS part (length) ON silent_from IS NOT NULL -- a range from null would be one without a bound
+         GROUP BY period.device_id, period.site_id, period.times
     )
-    SELECT state.device_id, state.site_id, total.observed, total.silent,
-           1 - extract(epoch FROM total.silent) / nullif(extract(epoch FROM total.observed), 0),
-           total.silences, total.longest,
-           justify_hours(make_interval(secs => (extract(epoch FROM total.silent) / nullif(total.silences, 0))::float8))
-      FROM device_state AS state
-      LEFT JOIN first_heartbeat AS first ON first.device_id = state.device_id
-      LEFT JOIN maintenance AS of_site ON of_site.scope = 'site' AND of_site.subject = state.site_id
-      LEFT JOIN maintenance AS of_device ON of_device.scope = 'device' AND of_device.subject = state.device_id
-     CROSS JOIN v_deaf
-     CROSS JOIN ledger_start
-     CROSS JOIN LATERAL greatest(since, first_seen_ts, started_at) AS known_from
-     CROSS JOIN LATERAL (
-           SELECT tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, now()))))
-                  - coalesce(of_site.times, '{}') - coalesce(of_device.times, '{}') - deaf OFFSET 0) AS period (observed)
-     CROSS JOIN LATERAL (
-           SELECT total_length(period.observed)                    AS observed,
-                  justify_hours(coalesce(sum(within.length), '0')) AS silent,
-                  count(*)                                         AS silences,
-                  justify_hours(coalesce(max(within.length), '0')) AS longest
-             FROM v_silences AS gap
-            CROSS JOIN LATERAL (
-                  SELECT sum(upper(part) - lower(part))
-                    FROM unnest(tstzmultirange(tstzrange(silent_from, least(silent_to, now()))) * period.observed)
-                         AS part) AS within (length)
-            WHERE gap.device_id = state.device_id AND gap.counts AND within.length IS NOT NULL
-              AND silent_from < coalesce(until, 'infinity')
-              AND coalesce(silent_to, 'infinity') > coalesce(since, '-infinity')) AS total;
+    SELECT device_id, site_id, observed, justify_hours(silent),
+           1 - extract(epoch FROM silent) / nullif(extract(epoch FROM observed), 0),
+           silences, justify_hours(longest),
+           justify_hours(make_interval(secs => (extract(epoch FROM silent) / nullif(silences, 0))::float8))
+      FROM total;
 END;
 
 -- The same for each site: the times of its devices together.
