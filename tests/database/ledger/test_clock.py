@@ -46,8 +46,9 @@ def test_the_ledger_under_test_is_the_product_s_but_for_the_clock(ledger: Ledger
         migrate(connection)
         made = definitions(connection)
     tested: dict[Any, str] = {
-        what: text.replace("clock.now()", "now()")
-        .replace("SET search_path TO 'public', 'clock', 'pg_catalog', 'pg_temp'", "SET search_path TO 'public', 'pg_temp'")
+        what: text.replace("clock.now()", "now()").replace(
+            "SET search_path TO 'public', 'clock', 'pg_catalog', 'pg_temp'", "SET search_path TO 'public', 'pg_temp'"
+        )
         for what, text in definitions(ledger.connection).items()
     }
     assert tested == made

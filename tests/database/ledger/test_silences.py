@@ -83,7 +83,9 @@ def test_another_program_s_time_from_the_future_ends_no_silence(ledger: Ledger, 
     ledger.heartbeat("a", at("08:00"))
     ledger.now(at("09:00"))
     ledger.connection.execute("UPDATE device_state SET last_seen_ts = %s", [until])
-    assert ledger.rows("SELECT silent_from, length, counts FROM v_silences") == [(at("08:00"), timedelta(hours=1), True)]
+    assert ledger.rows("SELECT silent_from, length, counts FROM v_silences") == [
+        (at("08:00"), timedelta(hours=1), True)
+    ]
     assert ledger.one("SELECT silent, silences FROM device_availability(NULL, NULL)") == (timedelta(hours=1), 1)
     ledger.heartbeat("a", at("09:00"))
     assert ledger.rows(SILENCES) == [(at("08:00"), at("09:00"), True)]
