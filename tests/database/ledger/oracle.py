@@ -1,4 +1,4 @@
-"""What the answers ought to be, worked out another way: second by second as it were, without ranges.
+"""What the answers ought to be, worked out another way, without ranges.
 
 All bounds that occur cut time into pieces in which nothing changes, and each piece is asked what it is.
 Times are integers, microseconds since 1970.
@@ -12,11 +12,12 @@ from itertools import pairwise
 
 SECOND = 1_000_000
 FLOOR = 120 * SECOND
-FOREVER = 2**62
 
 
 @dataclass(frozen=True)
 class Interval:
+    """From a time on until another, or for ever."""
+
     starts: int
     ends: int | None
 
@@ -26,6 +27,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class Window(Interval):
+    """Maintenance of a device or a site."""
+
     scope: str
     subject: str
 

@@ -1,62 +1,20 @@
-"""How available a device was: device_availability. A device's heartbeats are 08:00, then what each test writes."""
+"""How available a device was, and a site: device_availability, site_availability."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.database.ledger.clock import at
+from tests.database.ledger.reports import HOUR, MINUTE, NONE, NOTHING, QUARTER, Report, report, steady
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tests.database.ledger.clock import Ledger
-
-NONE = timedelta(0)
-HOUR = timedelta(hours=1)
-MINUTE = timedelta(minutes=1)
-
-
-@dataclass(frozen=True)
-class Report:
-    observed: timedelta
-    silent: timedelta = NONE
-    availability: Decimal | None = Decimal(1)
-    silences: int = 0
-    longest: timedelta = NONE
-    mean_time_to_return: timedelta | None = None
-
-
-def report(ledger: Ledger, since: datetime | None, until: datetime | None, device: str = "a") -> Report:
-    row = ledger.one("SELECT * FROM device_availability(%s, %s) WHERE device_id = %s", since, until, device)
-    return Report(*row[2:])
-
-
-def steady(ledger: Ledger, device: str, first: datetime, last: datetime, *, site: str = "north") -> None:
-    """Write a heartbeat every two minutes: no silence."""
-    ledger.connection.execute(
-        "INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES (%s, %s, %s)"
-        " ON CONFLICT (device_id) DO UPDATE SET last_seen_ts = excluded.last_seen_ts, site_id = excluded.site_id",
-        [device, site, first],
-    )
-    ledger.connection.execute("UPDATE device_state SET last_seen_ts = %s WHERE device_id = %s", [first, device])
-    while first < last:
-        first = min(first + 2 * MINUTE, last)
-        ledger.connection.execute("UPDATE device_state SET last_seen_ts = %s WHERE device_id = %s", [first, device])
-
-
-@pytest.fixture
-def hour(ledger: Ledger) -> Ledger:
-    """Device a was heard from 08:00 on, but for 08:30 to 08:45; it is 09:00."""
-    steady(ledger, "a", at("08:00"), at("08:30"))
-    steady(ledger, "a", at("08:45"), at("09:00"))
-    ledger.now(at("09:00"))
-    return ledger
-
-
-QUARTER = Report(HOUR, 15 * MINUTE, Decimal("0.75"), 1, 15 * MINUTE, 15 * MINUTE)
 
 
 def test_a_quarter_of_an_hour_in_an_hour(hour: Ledger) -> None:
@@ -105,9 +63,6 @@ def test_a_silence_that_only_touches_the_period_is_not_in_it(hour: Ledger, since
     assert report(hour, at(since), at(until)) == Report(at(until) - at(since))
 
 
-NOTHING = Report(NONE, availability=None)
-
-
 @pytest.mark.parametrize(
     ("since", "until"),
     [
@@ -147,92 +102,6 @@ def test_only_silences_longer_than_the_rule_count(hour: Ledger) -> None:
     assert report(hour, None, None) == Report(HOUR)
     hour.policy("device", "a", "14 minutes 59.999999 seconds")
     assert report(hour, None, None) == QUARTER
-
-
-def test_the_first_heartbeat_begins_what_is_observed(ledger: Ledger) -> None:
-    """Before it, the device was not there, and that is no silence."""
-    ledger.heartbeat("a", at("06:00"))
-    ledger.now(at("07:00"))
-    assert report(ledger, at("05:00"), None) == Report(HOUR, HOUR, Decimal(0), 1, HOUR, HOUR)
-
-
-def test_of_a_device_that_is_older_than_the_ledger_nothing_is_known_from_before_it(ledger: Ledger) -> None:
-    ledger.heartbeat("a", at("08:00"))
-    ledger.connection.execute("DELETE FROM first_heartbeat")
-    ledger.connection.execute("UPDATE ledger_start SET started_at = %s", [at("08:30")])
-    ledger.heartbeat("a", at("09:00"))
-    ledger.now(at("09:00"))
-    half = 30 * MINUTE
-    assert report(ledger, None, None) == Report(half, half, Decimal(0), 1, half, half)
-
-
-def test_maintenance_is_not_observed(hour: Ledger) -> None:
-    hour.maintenance("device", "a", at("08:40"), at("08:50"))
-    ten = 10 * MINUTE
-    assert report(hour, None, None) == Report(50 * MINUTE, ten, Decimal("0.8"), 1, ten, ten)
-
-
-def test_windows_of_the_device_and_its_site_may_overlap(hour: Ledger) -> None:
-    hour.maintenance("device", "a", at("08:10"), at("08:20"))
-    hour.maintenance("site", "north", at("08:15"), at("08:35"))
-    hour.maintenance("site", "north", at("08:18"), at("08:22"))
-    hour.maintenance("site", "south", at("08:00"), at("09:00"))
-    ten = 10 * MINUTE
-    found = report(hour, None, None)
-    assert (found.observed, found.silent, found.silences) == (35 * MINUTE, ten, 1)
-
-
-def test_maintenance_in_the_middle_leaves_one_silence(hour: Ledger) -> None:
-    hour.maintenance("device", "a", at("08:35"), at("08:40"))
-    found = report(hour, None, None)
-    assert (found.silent, found.silences, found.longest) == (10 * MINUTE, 1, 10 * MINUTE)
-
-
-def test_a_silence_wholly_within_maintenance_is_none(hour: Ledger) -> None:
-    hour.maintenance("device", "a", at("08:30"), at("08:45"))
-    assert report(hour, None, None) == Report(45 * MINUTE)
-
-
-def test_maintenance_that_was_edited_afterwards_corrects_the_past(hour: Ledger) -> None:
-    hour.maintenance("device", "a", at("08:30"), at("08:45"))
-    hour.connection.execute("UPDATE maintenance_window SET ends_at = %s", [at("08:40")])
-    five = 5 * MINUTE
-    assert report(hour, None, None) == Report(50 * MINUTE, five, Decimal("0.9"), 1, five, five)
-    hour.connection.execute("DELETE FROM maintenance_window")
-    assert report(hour, None, None) == QUARTER
-
-
-def test_a_retired_device_is_observed_until_it_was_retired(hour: Ledger) -> None:
-    """It has maintenance without an end, and its silence does not count against it."""
-    hour.maintenance("device", "a", at("09:00"))
-    hour.now(at("08:00", day=25))
-    assert report(hour, None, None) == QUARTER
-    assert report(hour, at("00:00", day=2), None) == NOTHING
-
-
-def test_what_we_could_not_hear_is_not_observed(hour: Ledger) -> None:
-    hour.deaf(at("08:40"), at("08:50"))
-    ten = 10 * MINUTE
-    assert report(hour, None, None) == Report(50 * MINUTE, ten, Decimal("0.8"), 1, ten, ten)
-
-
-def test_a_silence_that_is_explained_by_our_deafness_does_not_count(hour: Ledger) -> None:
-    """From 08:30 to 08:32, and from 08:43 to 08:45, it was not longer silent than it may be."""
-    hour.deaf(at("08:32"), at("08:43"))
-    assert report(hour, None, None) == Report(49 * MINUTE)
-
-
-def test_deaf_until_further_notice(hour: Ledger) -> None:
-    hour.deaf(at("09:00"))
-    hour.now(at("12:00"))
-    assert report(hour, None, None) == QUARTER
-
-
-def test_the_whole_silence_counts_although_maintenance_leaves_little_of_it(hour: Ledger) -> None:
-    """Maintenance says what is expected, not what could be heard: one minute of a silence of 15 is down time."""
-    hour.maintenance("site", "north", at("08:31"), at("09:00"))
-    found = report(hour, None, None)
-    assert (found.observed, found.silent, found.silences) == (31 * MINUTE, MINUTE, 1)
 
 
 def test_a_device_that_moved_is_reported_at_its_present_site_with_all_its_time(hour: Ledger) -> None:
