@@ -1,4 +1,7 @@
-"""What the ledger of silence costs those who write: a batch of 1,000 on a table with its trigger and on one without."""
+"""What the ledger of silence costs those who write: a batch of 1,000 on a table with its trigger and on one without.
+
+What those who read wait for is in availability.py, and told with it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from benchmarks import fleet
+from benchmarks import availability, fleet
 from benchmarks.report import Bars, Result, Target
 from benchmarks.timing import milliseconds, percentile
 from hvac_heartbeat.heartbeat import Heartbeat
@@ -94,7 +97,7 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
     for number, (name, scenario) in enumerate(SCENARIOS.items()):
 
         def tick(share: float, number: int = number, name: str = name) -> None:
-            progress(name, (number + share) / len(SCENARIOS))
+            progress(name, (number + share) / (len(SCENARIOS) + 1))
 
         rows, circumstances = _scenario(server, scenario, rounds, tick)
         result.circumstances = circumstances | {"batch": SIZE, "rounds": rounds, "synchronous_commit": "off"}
@@ -109,6 +112,10 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
             result.targets.append(Target(f"{name}: share of HOT updates", with_ledger["hot"], 0.99, at_least=True))
         bars = {row["contestant"]: row["median_ms"] for row in rows}
         result.bars.append(Bars(name, "ms, median of a batch of 1,000", bars))
+    progress("answers", len(SCENARIOS) / (len(SCENARIOS) + 1))
+    rows, targets = availability.measure(server, quick=quick)
+    result.tables["answers"] = rows
+    result.targets += targets
     return result
 
 
