@@ -21,8 +21,11 @@ FLEET = 100_000
 ROUNDS = 5
 LIMIT_MS = 2_000
 
-# The month ended 30 days ago. Silences last from 130 seconds to nearly three hours; no two devices fall silent together.
-MONTH = "now() - interval '60 days', now() - interval '30 days'"
+# The month ended 30 days ago. Silences last from 130 seconds to nearly three hours; no two begin together.
+MONTH = "(now() - interval '60 days', now() - interval '30 days')"
+DEVICE_REPORT = "device_availability" + MONTH
+SITE_REPORT = "site_availability" + MONTH
+OF_ONE = f" WHERE device_id = '{fleet.device(7)}'"
 SILENT = """
 INSERT INTO silence (device_id, silent_from, silent_to, site_id)
 SELECT device_id, silent_from, silent_from + interval '130 seconds' + (number %% 97) * interval '100 seconds', site_id
@@ -69,13 +72,13 @@ def measure(server: Server, *, quick: bool) -> tuple[list[dict[str, Any]], list[
     with server.database(synchronous_commit=False) as database:
         _prepare(database, devices)
         _silence(database, days_ago=60, days=30, count=SILENCES)
-        rows += [_ask(database, "device_availability, a month", f"SELECT * FROM device_availability({MONTH})")]
+        rows += [_ask(database, "device_availability, a month", DEVICE_REPORT)]
         _silence(database, days_ago=380, days=300, count=OTHERS)
         rows += [
-            _ask(database, "device_availability, a month", f"SELECT * FROM device_availability({MONTH})"),
-            _ask(database, "site_availability, a month", f"SELECT * FROM site_availability({MONTH})"),
-            _ask(database, "device_availability, a month of one device", _of_one(f"device_availability({MONTH})")),
-            _ask(database, "v_silences, of one device", _of_one("v_silences")),
+            _ask(database, "device_availability, a month", DEVICE_REPORT),
+            _ask(database, "site_availability, a month", SITE_REPORT),
+            _ask(database, "device_availability, a month of one device", DEVICE_REPORT + OF_ONE),
+            _ask(database, "v_silences, of one device", "v_silences" + OF_ONE),
         ]
     with server.database(synchronous_commit=False) as database:
         _prepare(database, large)
@@ -83,7 +86,7 @@ def measure(server: Server, *, quick: bool) -> tuple[list[dict[str, Any]], list[
             database.admin.execute(statement.encode())
             database.admin.execute("VACUUM (ANALYZE)")
             for view in ("v_devices_stale", "v_device_liveness", "v_site_liveness"):
-                rows.append(_ask(database, f"{view}, {state}", f"SELECT * FROM {view}"))  # noqa: S608 - ours
+                rows.append(_ask(database, f"{view}, {state}", view))
     return rows, [_target(row) for row in rows if row["question"].endswith("a month")]
 
 
@@ -108,19 +111,16 @@ def _silence(database: Database, **when: int) -> None:
     database.admin.execute("VACUUM (ANALYZE)")
 
 
-def _of_one(answer: str) -> str:
-    return f"SELECT * FROM {answer} WHERE device_id = '{fleet.device(7)}'"  # noqa: S608 - ours
-
-
-def _ask(database: Database, question: str, query: str) -> dict[str, Any]:
+def _ask(database: Database, question: str, source: str) -> dict[str, Any]:
     """Ask often enough for a median, with the server's own CPU where we may look at it."""
     backend = {database.admin.info.backend_pid}
     visible = database.server.postmaster is not None
+    query = f"SELECT * FROM {source}".encode()  # noqa: S608 - ours
     found, wall, cpu = 0, [], []
     for _ in range(ROUNDS):
         before = cpu_ns(backend) if visible else 0
         began = time.perf_counter()
-        found = len(database.admin.execute(query.encode()).fetchall())
+        found = len(database.admin.execute(query).fetchall())
         wall.append(time.perf_counter() - began)
         cpu.append((cpu_ns(backend) - before) / 1e9 if visible else 0.0)
     return {
