@@ -11,10 +11,10 @@ from hvac_heartbeat.schema.migrations.versions.r0002_ledger import SQL
 if TYPE_CHECKING:
     import psycopg
 
-# The first statement of the product's SQL: it sets the search_path, on which now() is found.
-FIRST, SEPARATOR, REST = SQL.partition(";\n")
+# The product's SQL sets the search_path, on which now() is found, to the schema of device_state.
+ITS_PATH = "relnamespace::regnamespace || ', pg_temp'"
 SEARCH_PATH = "public, clock, pg_catalog, pg_temp"
-SQL_WITH_CLOCK = f"SELECT set_config('search_path', '{SEARCH_PATH}', true){SEPARATOR}{REST}"
+SQL_WITH_CLOCK = SQL.replace(ITS_PATH, f"'{SEARCH_PATH}'")
 CLOCK = """
 CREATE SCHEMA clock;
 CREATE TABLE clock.time AS SELECT timestamptz '2026-10-01 00:00Z' AS now;

@@ -163,33 +163,33 @@ $$;
 -- "OFFSET 0" has a value worked out once for each row, and not anew wherever it is used.
 
 -- How long the parts of some times are together, and how long the longest of them is.
-CREATE FUNCTION total_length(times tstzmultirange) RETURNS interval
+CREATE OR REPLACE FUNCTION total_length(times tstzmultirange) RETURNS interval
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
     SELECT justify_hours(coalesce(sum(upper(part) - lower(part)), '0')) FROM unnest(times) AS part;
 END;
 
-CREATE FUNCTION longest_part(times tstzmultirange) RETURNS interval
+CREATE OR REPLACE FUNCTION longest_part(times tstzmultirange) RETURNS interval
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce(max(upper(part) - lower(part)), '0') FROM unnest(times) AS part;
 END;
 
 -- The rule: a silence counts when we could hear for longer than stale_after without a break, and heard nothing.
-CREATE FUNCTION silence_counts(silent_from timestamptz, silent_to timestamptz, stale_after interval,
-                               deaf tstzmultirange) RETURNS boolean
+CREATE OR REPLACE FUNCTION silence_counts(silent_from timestamptz, silent_to timestamptz, stale_after interval,
+                                          deaf tstzmultirange) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN silent_to - silent_from > stale_after
        AND (NOT deaf && tstzrange(silent_from, silent_to)
             OR longest_part(tstzmultirange(tstzrange(silent_from, silent_to)) - deaf) > stale_after);
 
 -- The times in which silence proves nothing, because we heard nobody. An interval without an end goes on.
-CREATE VIEW v_deaf AS
+CREATE OR REPLACE VIEW v_deaf AS
 SELECT coalesce(range_agg(tstzrange(starts_at, coalesce(ends_at, 'infinity'))), '{}') AS deaf
   FROM deaf_interval;
 
 -- Which rule holds for each device.
-CREATE VIEW v_stale_after AS
+CREATE OR REPLACE VIEW v_stale_after AS
 SELECT device_id,
        site_id,
        make_interval(secs => extract(epoch FROM coalesce(
@@ -201,7 +201,7 @@ SELECT device_id,
   LEFT JOIN liveness_policy AS of_fleet  ON of_fleet.scope  = 'fleet';
 
 -- The devices in maintenance now.
-CREATE VIEW v_in_maintenance AS
+CREATE OR REPLACE VIEW v_in_maintenance AS
   WITH present AS (
        SELECT scope, subject
          FROM maintenance_window
@@ -213,7 +213,7 @@ SELECT device_id, site_id
 
 -- What silence says of each device: online, stale when its silence counts, else unknown: silent for long enough, but we
 -- were deaf in between, or another program wrote a time that cannot be.
-CREATE VIEW v_device_liveness AS
+CREATE OR REPLACE VIEW v_device_liveness AS
 SELECT state.device_id, state.site_id, last_seen_ts,
        CASE WHEN isfinite(last_seen_ts) THEN now() - last_seen_ts END AS age,
        stale_after, liveness,
@@ -237,7 +237,7 @@ SELECT state.device_id, state.site_id, last_seen_ts,
 
 -- What that means for each site. Devices in maintenance are in the first two counts only. A site is dark when it has
 -- devices that count, and all of them are stale; it is so since the last of them fell silent.
-CREATE VIEW v_site_liveness AS
+CREATE OR REPLACE VIEW v_site_liveness AS
 SELECT site_id,
        count(*)                                                            AS devices,
        count(*) FILTER (WHERE in_maintenance)                              AS in_maintenance,
@@ -253,7 +253,7 @@ SELECT site_id,
 
 -- Every silence of more than 120 seconds; silent_to is null while it lasts. The device's rule of today says whether it
 -- counts. Another program's time from the future is no end: until then the silence lasts.
-CREATE VIEW v_silences AS
+CREATE OR REPLACE VIEW v_silences AS
 SELECT device_id, site_id, silent_from, silent_to, heard_until - silent_from AS length,
        silence_counts(silent_from, heard_until, coalesce(stale_after, interval '120 seconds'), deaf) AS counts
   FROM (SELECT device_id, site_id, silent_from, silent_to, least(silent_to, now()) AS heard_until
@@ -268,7 +268,7 @@ SELECT device_id, site_id, silent_from, silent_to, heard_until - silent_from AS 
 -- How available each device was from since until until; a bound that is null is none. Observed is the time from there
 -- (from the first heartbeat or the ledger's start, where that is later) until now at most, less maintenance, less what
 -- we could not hear. Of that, what silences cover which count is silent, and the rest is available.
-CREATE FUNCTION device_availability(since timestamptz, until timestamptz)
+CREATE OR REPLACE FUNCTION device_availability(since timestamptz, until timestamptz)
 RETURNS TABLE (device_id text, site_id text, observed interval, silent interval, availability numeric,
                silences bigint, longest interval, mean_time_to_return interval)
 LANGUAGE sql STABLE
@@ -313,7 +313,7 @@ BEGIN ATOMIC
 END;
 
 -- The same for each site: the times of its devices together.
-CREATE FUNCTION site_availability(since timestamptz, until timestamptz)
+CREATE OR REPLACE FUNCTION site_availability(since timestamptz, until timestamptz)
 RETURNS TABLE (site_id text, devices bigint, observed interval, silent interval, availability numeric,
                silences bigint, longest interval, mean_time_to_return interval)
 LANGUAGE sql STABLE
