@@ -9,7 +9,6 @@ from benchmarks import fleet
 from benchmarks.report import Target
 from benchmarks.server import cpu_ns
 from benchmarks.timing import milliseconds, percentile
-from hvac_heartbeat.schema.migrations.versions.r0002_ledger import SQL
 
 if TYPE_CHECKING:
     from benchmarks.server import Database, Server
@@ -100,7 +99,7 @@ def _target(row: dict[str, Any]) -> Target:
 
 def _prepare(database: Database, devices: int) -> None:
     fleet.populate(database.admin, devices)
-    database.admin.execute(SQL.encode())
+    database.admin.execute(fleet.LEDGER.encode())
     database.admin.execute("INSERT INTO first_heartbeat SELECT device_id, last_seen_ts FROM device_state")
     database.admin.execute("ALTER TABLE device_state DISABLE TRIGGER USER")  # what is prepared is no fact
     database.admin.execute(RULES.encode())
