@@ -52,6 +52,7 @@ _SLOW = (
     "/tests/deployment/",
     "/tests/small_lambda/",
     "/tests/database/refusals/",
+    "/tests/database/ledger/test_oracle.py",
     "/tests/database/test_checkup",
     "/tests/database/test_concurrency.py",
     "/tests/database/test_credentials.py",

@@ -32,6 +32,7 @@ def ingest(records: Iterable[Record], writer: Writer, deadline: float, *, refuse
     heartbeats, outcome = read(records, refuse_too_many=refuse_too_many)
     reserve = min(_S_PER_HEARTBEAT * len(heartbeats), max(deadline - time.monotonic(), 0) / 2)
     result = writer.write(heartbeats, deadline - reserve)
+    outcome.ledger = result.ledger
     if not result.is_clean:
         _add(result, heartbeats, outcome)
     return outcome

@@ -36,6 +36,14 @@ class Store(Protocol):
         """
         ...
 
+    def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
+        """Note heartbeats that came after a newer one of their device; return a reason where it never will.
+
+        Raises:
+            StoreUnavailable: it could not, and all are worth a retry.
+        """
+        ...
+
 
 class EventStore:
     """A store for the time of one event: gathers what became of the heartbeats, and counts refusals in a row."""
@@ -64,6 +72,13 @@ class EventStore:
             if complaint is not None:
                 for one in self.several.get(heartbeat.device_id, (heartbeat,)):
                     self.result.rejected[one.device_id, one.site_id] = complaint
+
+    def note_late(self, heartbeats: Sequence[Heartbeat]) -> None:
+        """Have the store note late heartbeats; what it may take at another time has failed."""
+        try:
+            self.result.ledger = self._store.note_late(heartbeats, self.deadline)
+        except StoreUnavailable as failure:
+            self.fail((heartbeat.device_id for heartbeat in heartbeats), failure)
 
     def fail(self, device_ids: Iterable[str], failure: StoreUnavailable) -> None:
         """Note that these devices were not written, and are worth a retry."""

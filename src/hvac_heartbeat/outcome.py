@@ -80,6 +80,7 @@ class WriteResult:
         self.rejected: dict[tuple[str, str], Complaint] = {}
         self.ignored: dict[tuple[str, str, datetime | None], Complaint] = {}
         self.failure: StoreUnavailable | None = None
+        self.ledger: str | None = None  # why late heartbeats are not noted
 
     @property
     def is_clean(self) -> bool:
@@ -101,6 +102,7 @@ class Outcome(msgspec.Struct):
     ignored: Complaints = msgspec.field(default_factory=Complaints)
     mismatched: int = 0
     failure: StoreUnavailable | None = None
+    ledger: str | None = None  # why late heartbeats are not noted
 
     def devices(self, verdict: Verdict) -> list[str]:
         """Return the devices with this verdict, each once, in order of appearance."""

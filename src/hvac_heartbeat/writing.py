@@ -12,7 +12,7 @@ from hvac_heartbeat.one_by_one import BATCH_LIMIT, HOPELESS, EventStore, OneByOn
 from hvac_heartbeat.refusals import Refusals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from hvac_heartbeat.heartbeat import Heartbeat
     from hvac_heartbeat.one_by_one import Store
@@ -64,7 +64,12 @@ class _EventWrite:
             several = self._store.several
             devices = {device_id: several.get(device_id) or [first[device_id]] for device_id in self._alone}
             OneByOne(self._store, self._refused).write(devices)
-        return self._store.result
+        result = self._store.result
+        if result.outdated or steps:
+            late = [heartbeat for heartbeat in heartbeats if _is_late(heartbeat, steps, result)]
+            if late:
+                self._store.note_late(late)
+        return result
 
     def _write_together(self, heartbeats: list[Heartbeat]) -> None:
         """Write them in batches; the devices of batches that stay refused are to be written alone."""
@@ -90,3 +95,14 @@ class _EventWrite:
             halves.extendleft(half for half in (batch[middle:], batch[:middle]) if half)
         except StoreUnavailable as failure:
             self._store.fail((heartbeat.device_id for heartbeat in batch), failure)
+
+
+def _is_late(heartbeat: Heartbeat, steps: Mapping[str, list[Heartbeat]], result: WriteResult) -> bool:
+    """Say whether a newer heartbeat of its device had come before this one, to the store or in the same event."""
+    device_id, seen_at = heartbeat.device_id, heartbeat.received_at
+    if seen_at is None or device_id in result.failed or (device_id, heartbeat.site_id) in result.rejected:
+        return False
+    if device_id in result.outdated:
+        return True
+    newest = steps[device_id][-1] if device_id in steps else heartbeat
+    return newest.received_at is None or newest.received_at > seen_at

@@ -49,6 +49,8 @@ class InvocationLog:
             _log_rejections(outcome)
         if outcome.failure is not None:
             self.note_failure(outcome.failure)
+        if outcome.ledger is not None:
+            self._trouble["ledger"] = outcome.ledger
         telemetry.metrics(
             {name: outcome.count(verdict) for name, verdict in _COUNTED}
             | {"ignored_fields": outcome.ignored.count, **trigger.counts},

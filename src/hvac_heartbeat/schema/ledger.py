@@ -51,6 +51,7 @@ FUNCTIONS: Final = {
     f"note_late_heartbeats(text[], {_TIME}[], text[])": "void",
     "total_length(tstzmultirange)": "interval",
     "longest_part(tstzmultirange)": "interval",
+    f"silence_counts({_TIME}, {_TIME}, interval, tstzmultirange)": "boolean",
     f"device_availability({_TIME}, {_TIME})": "TABLE(device_id ",
     f"site_availability({_TIME}, {_TIME})": "TABLE(site_id ",
 }

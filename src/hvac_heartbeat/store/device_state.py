@@ -13,6 +13,7 @@ from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.silence import Ledger
 from hvac_heartbeat.store.sqlstates import StatementRefused, failure
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class DeviceState:
 
     def __init__(self, database: Database, *, new_devices: bool = True) -> None:
         self._database = database
+        self._ledger = Ledger(database)
         named = queries()
         rows = named["rows"]
         if new_devices:
@@ -65,6 +67,10 @@ class DeviceState:
                 raise unavailable from refused
             is_permanent = refused.sqlstate.startswith(_AT_FAULT)
             raise BatchRefused(_complaint(refused), None if is_permanent else unavailable) from refused
+
+    def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
+        """Tell the ledger of silence, where there is one; as `Ledger.note_late`."""
+        return self._ledger.note_late(heartbeats, deadline)
 
     def _write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
         if len(heartbeats) == 1 and self._upsert_one is not None:

@@ -77,24 +77,28 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 SET lock_timeout = '100ms'
 AS $$
+DECLARE
+    -- Another program may write infinity, which servers before 17 cannot subtract from.
+    seen_at timestamptz := least(NEW.last_seen_ts, '9999-12-31 UTC');
 BEGIN
     IF current_setting('hvac_heartbeat.ledger', true) = 'failed' THEN
         RETURN NULL;
     END IF;
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO first_heartbeat (device_id, first_seen_ts) VALUES (NEW.device_id, NEW.last_seen_ts)
+    IF TG_OP = 'INSERT' OR OLD.last_seen_ts = '-infinity' THEN
+        INSERT INTO first_heartbeat (device_id, first_seen_ts)
+            SELECT NEW.device_id, seen_at WHERE seen_at > '-infinity'
             ON CONFLICT (device_id) DO UPDATE SET first_seen_ts = excluded.first_seen_ts;
     ELSIF NEW.last_seen_ts > OLD.last_seen_ts THEN
         INSERT INTO silence (device_id, silent_from, silent_to, site_id)
-            VALUES (OLD.device_id, OLD.last_seen_ts, NEW.last_seen_ts, OLD.site_id)
+            VALUES (OLD.device_id, OLD.last_seen_ts, seen_at, OLD.site_id)
             ON CONFLICT (device_id, silent_from) DO UPDATE SET silent_to = excluded.silent_to;
     ELSE
         -- Another program's time from the future was taken back. It was no heartbeat, so it ended no silence.
         DELETE FROM silence
-              WHERE device_id = OLD.device_id AND silent_to = OLD.last_seen_ts
+              WHERE device_id = OLD.device_id AND (silent_to = OLD.last_seen_ts OR silent_to > now())
                 AND silent_from >= NEW.last_seen_ts - interval '120 seconds';
         UPDATE silence SET silent_to = NEW.last_seen_ts
-         WHERE device_id = OLD.device_id AND silent_to = OLD.last_seen_ts;
+         WHERE device_id = OLD.device_id AND (silent_to = OLD.last_seen_ts OR silent_to > now());
         UPDATE first_heartbeat SET first_seen_ts = NEW.last_seen_ts
          WHERE device_id = OLD.device_id AND first_seen_ts > NEW.last_seen_ts;
     END IF;
@@ -111,6 +115,7 @@ $$;
 CREATE OR REPLACE FUNCTION note_late_heartbeats(device_ids text[], times timestamptz[], site_ids text[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
+SET lock_timeout = '2s' -- for each lock; the heartbeats are sent again then
 AS $$
 DECLARE
     late  record;
@@ -118,14 +123,15 @@ DECLARE
     first timestamptz;
     id    device_state.device_id%TYPE; -- so that the table's key finds it, whatever the column's type is
 BEGIN
-    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
+    IF NOT has_column_privilege(session_user, 'device_state', 'last_seen_ts', 'UPDATE') THEN
         RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
     END IF;
     FOR late IN
         -- A silence that holds a late heartbeat was committed before that heartbeat was found late. So those that no
         -- silence holds need no lock.
         SELECT DISTINCT ON (device_id COLLATE "C", seen_at) device_id, seen_at, site_id
-          FROM unnest(device_ids, times, site_ids) AS heartbeat (device_id, seen_at, site_id)
+          FROM (SELECT device_id, least(seen_at, now()) AS seen_at, site_id -- as the upsert writes it
+                  FROM unnest(device_ids, times, site_ids) AS sent (device_id, seen_at, site_id)) AS heartbeat
          WHERE seen_at < (SELECT silent_to FROM silence
                            WHERE silence.device_id = heartbeat.device_id AND silent_from < seen_at
                            ORDER BY silent_from DESC LIMIT 1)
@@ -160,11 +166,14 @@ $$;
 
 -- -------------------------------------------------------------------------------------------------------- answers
 
+-- A day has 24 hours in all of them, whatever the session's time zone.
+-- "OFFSET 0" has a value worked out once for each row, and not anew wherever it is used.
+
 -- How long the parts of some times are together, and how long the longest of them is.
 CREATE OR REPLACE FUNCTION total_length(times tstzmultirange) RETURNS interval
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT coalesce(sum(upper(part) - lower(part)), '0') FROM unnest(times) AS part;
+    SELECT justify_hours(coalesce(sum(upper(part) - lower(part)), '0')) FROM unnest(times) AS part;
 END;
 
 CREATE OR REPLACE FUNCTION longest_part(times tstzmultirange) RETURNS interval
@@ -173,38 +182,46 @@ BEGIN ATOMIC
     SELECT coalesce(max(upper(part) - lower(part)), '0') FROM unnest(times) AS part;
 END;
 
--- The times that no silence can be held against anybody, because we heard nobody. An interval without an end goes on.
+-- The rule: a silence counts when we could hear for longer than stale_after without a break, and heard nothing.
+CREATE OR REPLACE FUNCTION silence_counts(silent_from timestamptz, silent_to timestamptz, stale_after interval,
+                                          deaf tstzmultirange) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN silent_to - silent_from > stale_after
+       AND (NOT deaf && tstzrange(silent_from, silent_to)
+            OR longest_part(tstzmultirange(tstzrange(silent_from, silent_to)) - deaf) > stale_after);
+
+-- The times in which silence proves nothing, because we heard nobody. An interval without an end goes on.
 CREATE OR REPLACE VIEW v_deaf AS
 SELECT coalesce(range_agg(tstzrange(starts_at, coalesce(ends_at, 'infinity'))), '{}') AS deaf
   FROM deaf_interval;
 
--- Which rule holds for each device, in seconds, because a day of an interval is as long as the session's time zone says.
+-- Which rule holds for each device.
 CREATE OR REPLACE VIEW v_stale_after AS
 SELECT device_id,
        site_id,
        make_interval(secs => extract(epoch FROM coalesce(
-           (SELECT stale_after FROM liveness_policy WHERE scope = 'device' AND subject = device_id),
-           (SELECT stale_after FROM liveness_policy WHERE scope = 'site' AND subject = site_id),
-           (SELECT stale_after FROM liveness_policy WHERE scope = 'fleet'),
-           interval '120 seconds'))::float8) AS stale_after
-  FROM device_state;
+           of_device.stale_after, of_site.stale_after, of_fleet.stale_after, interval '120 seconds'))::float8)
+       AS stale_after
+  FROM device_state
+  LEFT JOIN liveness_policy AS of_device ON of_device.scope = 'device' AND of_device.subject = device_id
+  LEFT JOIN liveness_policy AS of_site   ON of_site.scope   = 'site'   AND of_site.subject   = site_id
+  LEFT JOIN liveness_policy AS of_fleet  ON of_fleet.scope  = 'fleet';
 
 -- The devices in maintenance now.
 CREATE OR REPLACE VIEW v_in_maintenance AS
+  WITH present AS (
+       SELECT scope, subject
+         FROM maintenance_window
+        WHERE starts_at <= now() AND (ends_at IS NULL OR ends_at > now()))
 SELECT device_id, site_id
   FROM device_state
- WHERE EXISTS (SELECT FROM maintenance_window
-                WHERE starts_at <= now() AND (ends_at IS NULL OR ends_at > now())
-                  AND scope = 'device' AND subject = device_id)
-    OR EXISTS (SELECT FROM maintenance_window
-                WHERE starts_at <= now() AND (ends_at IS NULL OR ends_at > now())
-                  AND scope = 'site' AND subject = site_id);
+ WHERE device_id IN (SELECT subject FROM present WHERE scope = 'device')
+    OR site_id   IN (SELECT subject FROM present WHERE scope = 'site');
 
--- What silence says of each device. A device is stale when we could hear it for longer than stale_after without a
--- break, and did not; it is unknown when it has been silent for that long and we were deaf in between, or when another
--- program wrote a time from the future.
+-- What silence says of each device: online, stale when its silence counts, else unknown: silent for long enough, but we
+-- were deaf in between, or another program wrote a time that cannot be.
 CREATE OR REPLACE VIEW v_device_liveness AS
-SELECT device_id, site_id, last_seen_ts,
+SELECT state.device_id, state.site_id, last_seen_ts,
        CASE WHEN isfinite(last_seen_ts) THEN now() - last_seen_ts END AS age,
        stale_after, liveness,
        CASE WHEN liveness = 'stale' THEN last_seen_ts END AS silent_from,
@@ -213,19 +230,17 @@ SELECT device_id, site_id, last_seen_ts,
             WHEN queue_depth = 0 OR last_upload_ts >= now() - stale_after THEN true
             WHEN queue_depth > 0 AND last_upload_ts < now() - stale_after THEN false
         END AS delivering,
-       in_maintenance
-  FROM (SELECT device_id, state.site_id, last_seen_ts, stale_after, status, queue_depth,
-               last_upload_ts,
-               CASE WHEN last_seen_ts > now() + interval '5 minutes' THEN 'unknown'
-                    WHEN last_seen_ts >= now() - stale_after THEN 'online'
-                    WHEN longest_part(tstzmultirange(tstzrange(last_seen_ts, now())) - deaf) > stale_after THEN 'stale'
-                    ELSE 'unknown'
-                END AS liveness,
-               maintained.device_id IS NOT NULL AS in_maintenance
-          FROM device_state AS state
-          JOIN v_stale_after USING (device_id)
-          LEFT JOIN v_in_maintenance AS maintained USING (device_id)
-         CROSS JOIN v_deaf) AS device;
+       maintained.device_id IS NOT NULL AS in_maintenance
+  FROM device_state AS state
+  JOIN v_stale_after AS rule ON rule.device_id = state.device_id
+  LEFT JOIN v_in_maintenance AS maintained ON maintained.device_id = state.device_id
+ CROSS JOIN v_deaf
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN NOT isfinite(last_seen_ts) OR last_seen_ts > now() + interval '5 minutes' THEN 'unknown'
+                   WHEN last_seen_ts >= now() - stale_after THEN 'online'
+                   WHEN silence_counts(last_seen_ts, now(), stale_after, deaf) THEN 'stale'
+                   ELSE 'unknown'
+               END OFFSET 0) AS judged (liveness);
 
 -- What that means for each site. Devices in maintenance are in the first two counts only. A site is dark when it has
 -- devices that count, and all of them are stale; it is so since the last of them fell silent.
@@ -239,26 +254,27 @@ SELECT site_id,
        count(*) FILTER (WHERE NOT delivering AND NOT in_maintenance)       AS not_delivering,
        coalesce(bool_and(liveness = 'stale') FILTER (WHERE NOT in_maintenance), false) AS is_dark,
        CASE WHEN bool_and(liveness = 'stale') FILTER (WHERE NOT in_maintenance)
-            THEN max(last_seen_ts) FILTER (WHERE NOT in_maintenance) END  AS dark_since
+            THEN max(last_seen_ts) FILTER (WHERE NOT in_maintenance) END   AS dark_since
   FROM v_device_liveness
  GROUP BY site_id;
 
--- Every silence of more than 120 seconds; silent_to is null while it lasts. It counts where it is longer than the
--- device's stale_after, what we could not hear left out.
+-- Every silence of more than 120 seconds; silent_to is null while it lasts. The device's rule of today says whether it
+-- counts. Another program's time from the future is no end: until then the silence lasts.
 CREATE OR REPLACE VIEW v_silences AS
-SELECT device_id, site_id, silent_from, silent_to,
-       coalesce(silent_to, now()) - silent_from AS length,
-       longest_part(tstzmultirange(tstzrange(silent_from, coalesce(silent_to, now()))) - deaf)
-           > coalesce(stale_after, interval '120 seconds') AS counts
-  FROM (SELECT device_id, site_id, silent_from, silent_to FROM silence
+SELECT device_id, site_id, silent_from, silent_to, heard_until - silent_from AS length,
+       silence_counts(silent_from, heard_until, coalesce(stale_after, interval '120 seconds'), deaf) AS counts
+  FROM (SELECT device_id, site_id, silent_from, silent_to, least(silent_to, now()) AS heard_until
+          FROM silence
          UNION ALL
-        SELECT device_id, site_id, last_seen_ts, NULL FROM device_state
-         WHERE last_seen_ts < now() - interval '120 seconds' AND isfinite(last_seen_ts)) AS gap
+        SELECT device_id, site_id, last_seen_ts, NULL, now()
+          FROM device_state WHERE last_seen_ts < now() - interval '120 seconds') AS gap
   LEFT JOIN (SELECT device_id, stale_after FROM v_stale_after) AS rule USING (device_id)
- CROSS JOIN v_deaf;
+ CROSS JOIN v_deaf
+ WHERE isfinite(silent_from) AND silent_from < now();
 
--- How available each device was from since until until (or now, or the device's first heartbeat, whichever is nearer):
--- of the time in which it was in no maintenance and we were not deaf, the part that no silence covers which counts.
+-- How available each device was from since until until; a bound that is null is none. Observed is the time from there
+-- (from the first heartbeat or the ledger's start, where that is later) until now at most, less maintenance, less what
+-- we could not hear. Of that, what silences cover which count is silent, and the rest is available.
 CREATE OR REPLACE FUNCTION device_availability(since timestamptz, until timestamptz)
 RETURNS TABLE (device_id text, site_id text, observed interval, silent interval, availability numeric,
                silences bigint, longest interval, mean_time_to_return interval)
@@ -267,40 +283,40 @@ BEGIN ATOMIC
     WITH maintenance AS MATERIALIZED (
         SELECT scope, subject, range_agg(tstzrange(starts_at, coalesce(ends_at, 'infinity'))) AS times
           FROM maintenance_window GROUP BY scope, subject
-    ), device AS MATERIALIZED (
-        SELECT state.device_id, state.site_id, state.last_seen_ts, rule.stale_after, deaf,
-               tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, now()))))
-               - coalesce(of_site.times, '{}') - coalesce(of_device.times, '{}') - deaf AS observed
+    ), period AS (
+        SELECT state.device_id, state.site_id, observed.times
           FROM device_state AS state
-          JOIN v_stale_after AS rule ON rule.device_id = state.device_id
           LEFT JOIN first_heartbeat AS first ON first.device_id = state.device_id
-          LEFT JOIN maintenance AS of_site ON of_site.scope = 'site' AND of_site.subject = state.site_id
+          LEFT JOIN maintenance AS of_site   ON of_site.scope = 'site'     AND of_site.subject = state.site_id
           LEFT JOIN maintenance AS of_device ON of_device.scope = 'device' AND of_device.subject = state.device_id
          CROSS JOIN v_deaf
          CROSS JOIN ledger_start
-         CROSS JOIN LATERAL greatest(since, coalesce(first.first_seen_ts, started_at)) AS known_from
-    ), gap AS (
-        SELECT silence.device_id, tstzrange(silent_from, silent_to) AS times
-          FROM silence WHERE silent_from < until AND silent_to > since
-         UNION ALL
-        SELECT state.device_id, tstzrange(last_seen_ts, now())
-          FROM device_state AS state WHERE last_seen_ts < now() AND last_seen_ts < until AND isfinite(last_seen_ts)
-    ), counted AS (
-        SELECT device.device_id, range_agg(gap.times) * device.observed AS silent, count(*) AS silences,
-               max(total_length(tstzmultirange(gap.times) * device.observed)) AS longest
-          FROM gap JOIN device USING (device_id)
-         WHERE upper(gap.times) - lower(gap.times) > device.stale_after
-           AND tstzmultirange(gap.times) && device.observed
-           AND longest_part(tstzmultirange(gap.times) - device.deaf) > device.stale_after
-         GROUP BY device.device_id, device.observed
+         CROSS JOIN LATERAL greatest(since, first_seen_ts, started_at) AS known_from
+         CROSS JOIN LATERAL (
+               SELECT tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, now()))))
+                      - coalesce(of_site.times, '{}') - coalesce(of_device.times, '{}') - deaf
+               OFFSET 0) AS observed (times)
+    ), total AS (
+        SELECT period.device_id, period.site_id, total_length(period.times) AS observed,
+               coalesce(sum(part.length), '0') AS silent,
+               coalesce(max(part.length), '0') AS longest,
+               count(part.length)              AS silences
+          FROM period
+          LEFT JOIN v_silences AS gap
+            ON gap.device_id = period.device_id AND counts
+               AND silent_from < coalesce(until, 'infinity')
+               AND coalesce(silent_to, 'infinity') > coalesce(since, '-infinity')
+          LEFT JOIN LATERAL (
+               SELECT sum(upper(silent) - lower(silent))
+                 FROM unnest(period.times * tstzmultirange(tstzrange(silent_from, least(silent_to, now())))) AS silent
+               ) AS part (length) ON silent_from IS NOT NULL -- a range from null would be one without a bound
+         GROUP BY period.device_id, period.site_id, period.times
     )
-    SELECT device.device_id, device.site_id, total.observed, total.silent,
-           1 - extract(epoch FROM total.silent) / nullif(extract(epoch FROM total.observed), 0),
-           coalesce(silences, 0), coalesce(longest, '0'), total.silent / nullif(silences, 0)
-      FROM device
-      LEFT JOIN counted USING (device_id)
-     CROSS JOIN LATERAL (SELECT total_length(device.observed) AS observed,
-                                coalesce(total_length(counted.silent), '0') AS silent) AS total;
+    SELECT device_id, site_id, observed, justify_hours(silent),
+           1 - extract(epoch FROM silent) / nullif(extract(epoch FROM observed), 0),
+           silences, justify_hours(longest),
+           justify_hours(make_interval(secs => (extract(epoch FROM silent) / nullif(silences, 0))::float8))
+      FROM total;
 END;
 
 -- The same for each site: the times of its devices together.
@@ -309,9 +325,10 @@ RETURNS TABLE (site_id text, devices bigint, observed interval, silent interval,
                silences bigint, longest interval, mean_time_to_return interval)
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT site_id, count(*), sum(observed), sum(silent),
+    SELECT site_id, count(*), justify_hours(sum(observed)), justify_hours(sum(silent)),
            1 - extract(epoch FROM sum(silent)) / nullif(extract(epoch FROM sum(observed)), 0),
-           sum(silences)::bigint, max(longest), sum(silent) / nullif(sum(silences), 0)::float8
+           sum(silences)::bigint, max(longest),
+           justify_hours(make_interval(secs => (extract(epoch FROM sum(silent)) / nullif(sum(silences), 0))::float8))
       FROM device_availability(since, until)
      GROUP BY site_id;
 END;
