@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -32,39 +32,41 @@ HEADINGS = {
     "poll_interval_s": "poll s",
     "last_upload_ts": "last upload",
 }
-_NUMERIC = ("cpu_pct", "disk_free_gb", "queue_depth", "poll_interval_s", "age")
-_FOLDED = ("device_id", "site_id", "agent_version")
+_FOLDED = ("device_id", "site_id", "agent_version", "of", "note")
 _ENDLESS = 10_000  # characters: wider than any table
 STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]], *, always: Sequence[str]) -> Table:
+def rows_table(
+    rows: Sequence[Mapping[str, Any]], *, always: Collection[str], headings: Mapping[str, str] = HEADINGS
+) -> Table:
     """Return a table of rows, without the columns that no row says anything in or that the terminal has no room for.
 
     Those in `always` stay, and names are folded rather than left out.
     """
-    names = [name for name in HEADINGS if name in always or any(row.get(name) is not None for row in rows)]
+    names = [name for name in headings if name in always or any(row.get(name) is not None for row in rows)]
     optional = [name for name in names if name not in always]
     skipped: list[str] = []
     while True:
-        table = _table(rows, [name for name in names if name not in skipped])
+        table = _table(rows, {name: headings[name] for name in names if name not in skipped})
         wanted = console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
         if wanted <= console.width or not optional:
             break
         skipped.insert(0, optional.pop())
     if skipped:
-        table.caption = f"No room here for: {', '.join(HEADINGS[name] for name in skipped)}"
+        table.caption = f"No room here for: {', '.join(headings[name] for name in skipped)}"
         table.caption_justify = "left"
     return table
 
 
-def _table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+def _table(rows: Sequence[Mapping[str, Any]], headings: Mapping[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in names:
-        justify: Literal["left", "right"] = "right" if name in _NUMERIC else "left"
-        table.add_column(HEADINGS[name], justify=justify, overflow="fold", no_wrap=name not in _FOLDED)
+    for name, heading in headings.items():
+        is_amount = any(isinstance(row.get(name), int | float | timedelta) for row in rows)
+        justify: Literal["left", "right"] = "right" if is_amount else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=name not in _FOLDED)
     for row in rows:
-        table.add_row(*(cell(name, row.get(name)) for name in names))
+        table.add_row(*(cell(name, row.get(name)) for name in headings))
     return table
 
 
