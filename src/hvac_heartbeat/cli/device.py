@@ -11,8 +11,8 @@ from rich.text import Text
 from hvac_heartbeat.cli.arguments import AsJson, name
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.ledger import ledger, print_json
-from hvac_heartbeat.cli.output import HEADINGS, cell, console, duration, moment, printable, show
-from hvac_heartbeat.cli.phrases import per_cent, rule_origin, window_times
+from hvac_heartbeat.cli.output import HEADINGS, cell, console, duration, moment, per_cent, printable, show
+from hvac_heartbeat.cli.phrases import rule_origin, window_times
 from hvac_heartbeat.cli.silences import show_silences
 
 LAST_SILENCES = 10
@@ -89,4 +89,5 @@ def _availability(row: dict[str, Any]) -> str:
         f"{row['silences']} silences, the longest {duration(row['longest'])}" if row["silences"] > 1 else
         f"a silence of {duration(row['longest'])}" if row["silences"] else "no silence"
     )  # fmt: skip
-    return f"{per_cent(row['availability'])} of the {duration(row['observed'])} observed in 30 days; {silences}"
+    observed = duration(row["observed"])
+    return f"{per_cent(row['availability'])} of the last 30 days ({observed} observed); {silences}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
@@ -33,6 +34,7 @@ HEADINGS = {
     "last_upload_ts": "last upload",
 }
 _FOLDED = ("device_id", "site_id", "agent_version", "of", "note")
+_PER_CENT_DIGITS = Decimal("0.0001")  # three seconds of a month
 _ENDLESS = 10_000  # characters: wider than any table
 STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}
 
@@ -62,7 +64,7 @@ def rows_table(
 def _table(rows: Sequence[Mapping[str, Any]], headings: Mapping[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name, heading in headings.items():
-        is_amount = any(isinstance(row.get(name), int | float | timedelta) for row in rows)
+        is_amount = any(isinstance(row.get(name), int | float | timedelta | Decimal) for row in rows)
         justify: Literal["left", "right"] = "right" if is_amount else "left"
         table.add_column(heading, justify=justify, overflow="fold", no_wrap=name not in _FOLDED)
     for row in rows:
@@ -90,6 +92,8 @@ def cell(name: str, value: object) -> Text:
         return Text(moment(value))
     if isinstance(value, timedelta):
         return Text(duration(value))
+    if isinstance(value, Decimal):
+        return Text(per_cent(value))
     if isinstance(value, float):
         return Text(f"{value:g}")
     return Text(printable(str(value)), style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
@@ -115,6 +119,11 @@ def duration(value: timedelta) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def per_cent(part: Decimal) -> str:
+    """Phrase a part of the whole, rounded down, so that 100 % is the whole and nothing less."""
+    return "100 %" if part == 1 else f"{(part * 100).quantize(_PER_CENT_DIGITS, ROUND_FLOOR)} %"
 
 
 def answer_text(answer: object, *, raw: bool = False) -> str:

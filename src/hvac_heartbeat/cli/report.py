@@ -14,7 +14,6 @@ from hvac_heartbeat.cli.arguments import Limit, Since, Site, Time, Until, month,
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.ledger import fetched, ledger, plain, print_json, show_bounded
 from hvac_heartbeat.cli.output import console, moment, printable
-from hvac_heartbeat.cli.phrases import per_cent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +41,10 @@ _HEADINGS = {
     "device_id": "device",
     "site_id": "site",
     "devices": "devices",
-    "available": "available",
+    "availability": "available",
     "silences": "silences",
     "longest": "longest",
-    "mean_time_to_return": "mean time\nto return",
+    "mean_time_to_return": "mean return",
 }
 _FIELDS = (
     *("device_id", "site_id", "devices", "availability_pct", "silences", "longest", "mean_time_to_return"),
@@ -83,7 +82,9 @@ def report(
         case Format.CSV:
             _write_csv([_exact(row) for row in rows], by)
         case Format.TABLE:
-            _show(rows, limit, by, f"{moment(start)} to {moment(end)}")
+            period = f"{start:%Y-%m-%d %H:%MZ} to {end:%Y-%m-%d %H:%MZ}"
+            console.print(f"{period}, without maintenance and our outages", soft_wrap=True)
+            _show(rows, limit, by, of_one_site=by is By.DEVICE and site is not None)
 
 
 def _period(since: datetime | None, until: datetime | None, of_month: datetime | None) -> tuple[datetime, datetime]:
@@ -120,16 +121,14 @@ def _harmless(value: object) -> object:
     return printable(value) if isinstance(value, str) else value
 
 
-def _show(rows: Sequence[dict[str, Any]], limit: int | None, by: By, period: str) -> None:
-    console.print(f"Availability by {by}, {period}, without maintenance and our own outages", soft_wrap=True)
+def _show(rows: Sequence[dict[str, Any]], limit: int | None, by: By, *, of_one_site: bool) -> None:
     if not rows:
         console.print("No device has sent a heartbeat yet.")
         return
     shown = [
         row
-        | {"available": per_cent(row["availability"]) or "not observed"}
-        | {"longest": row["longest"] if row["silences"] else None}
+        | {"longest": row["longest"] if row["silences"] else None, "site_id": None if of_one_site else row["site_id"]}
         for row in rows
     ]
     key = "site_id" if by is By.SITE else "device_id"
-    show_bounded(shown, limit, _HEADINGS, key, "available", "silences", "longest", "mean_time_to_return")
+    show_bounded(shown, limit, _HEADINGS, key, "availability", "silences", "longest", "mean_time_to_return")

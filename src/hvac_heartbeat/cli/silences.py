@@ -17,9 +17,9 @@ _HEADINGS = {
     "device_id": "device",
     "site_id": "site",
     "silent_from": "silent since",
-    "back_at": "back at",
     "length": "silent for",
     "counted": "counts",
+    "back_at": "back at",
 }
 
 
@@ -52,14 +52,18 @@ def silences(
 
 def show_silences(rows: Sequence[dict[str, Any]], limit: int | None = None, *, of_one_device: bool = False) -> None:
     """Print silences as a table; the day of a return is left out where it is that of the silence's beginning."""
+    some_do_not_count = not all(row["counts"] for row in rows)
     shown = [
         row
         | {
             "back_at": moment(row["silent_to"], now=row["silent_from"]) if row["silent_to"] else "not yet",
-            "counted": None if row["counts"] else "no",
+            "counted": ("yes" if row["counts"] else "no") if some_do_not_count else None,
         }
         for row in rows
     ]
+    if not rows:
+        console.print("No device was silent for more than 120 seconds.")
+        return
     always = [name for name in _HEADINGS if name not in {"back_at", "counted"}]
     headings = {name: heading for name, heading in _HEADINGS.items() if not (of_one_device and name == "device_id")}
     show_bounded(shown, limit, headings, *always)

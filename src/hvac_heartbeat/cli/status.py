@@ -21,8 +21,8 @@ _SITES = {
     "online": "online",
     "stale": "stale",
     "unknown": "unknown",
-    "not_delivering": "not\ndelivering",
-    "in_maintenance": "in main-\ntenance",
+    "not_delivering": "not delivering",
+    "in_maintenance": "in maintenance",
 }
 _DEVICES = {"device_id": "device", "state": "state", "last_seen_ts": "last seen", "age": "age", "status": "status"}
 
@@ -48,7 +48,7 @@ def status(*, site: Site = None, limit: Limit = None, as_json: AsJson = False) -
         bounded = sites if limit is None else sites[:limit]
         print_json({"fleet" if site is None else "site": total, "deaf_since": deaf_since, "sites": bounded} | of_site)
         return
-    console.print(_in_one_line(total, sites, site), markup=False, soft_wrap=True)
+    console.print(_in_one_line(total, sites), markup=False, soft_wrap=True)
     if deaf_since is not None:
         console.print(_deaf(deaf_since), markup=False, soft_wrap=True)
     if site is not None:
@@ -58,14 +58,15 @@ def status(*, site: Site = None, limit: Limit = None, as_json: AsJson = False) -
         show_bounded(rows, limit, _SITES, "site_id", "dark_since", *COUNTS[:3])
 
 
-def _in_one_line(total: dict[str, int], sites: Sequence[dict[str, Any]], site: str | None) -> str:
+def _in_one_line(total: dict[str, int], sites: Sequence[dict[str, Any]]) -> str:
     if not sites:
         return "No device has sent a heartbeat yet."
-    where = f"{len(sites)} sites" if len(sites) > 1 else f"site {printable(sites[0]['site_id'])}"
     dark = sum(row["is_dark"] for row in sites)
+    if len(sites) > 1:
+        where = f"{len(sites)} sites" + (f", {dark} of them dark" if dark else "")
+    else:
+        where = f"site {printable(sites[0]['site_id'])}" + (", which is dark" if dark else "")
     said = [f"{total[name]} {name.replace('_', ' ')}" for name in COUNTS[1:] if total[name] or name in COUNTS[1:3]]
-    if dark:
-        said.append(f"{dark} dark" if site is None and len(sites) > 1 else "the site is dark")
     return f"{total['devices']} device{'s' if total['devices'] != 1 else ''} at {where}: {', '.join(said)}"
 
 

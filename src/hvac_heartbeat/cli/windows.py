@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HIGHEST_ID = 2**63 - 1
+_TITLES = {"maintenance": "Maintenance", "deaf": "Deaf interval"}
 _HEADINGS = {"id": "id", "of": "of", "starts_at": "from", "until": "until", "note": "note"}
 
 From = Annotated[Time, typer.Option("--from", parser=point_in_time, metavar="TIME", help=f"Now, if not given. {TIMES}")]
@@ -40,7 +41,7 @@ def show_windows(windows: Sequence[dict[str, Any]], none: str, *, as_json: bool)
         rows = [
             row
             | {"of": subject(row["scope"], row["subject"]) if "scope" in row else None, "note": row["note"] or None}
-            | {"until": "it is ended" if row["ends_at"] is None else moment(row["ends_at"])}
+            | {"until": "open" if row["ends_at"] is None else moment(row["ends_at"])}
             for row in windows
         ]
         show(rows_table(rows, always=("id", "starts_at", "until"), headings=_HEADINGS))
@@ -56,7 +57,7 @@ def bounds(starts_at: datetime | None, ends_at: datetime | None) -> tuple[dateti
 
 def said(kind: str, window: dict[str, Any]) -> str:
     """Say what a window is now."""
-    return f"{kind} {window['id']}: {window_times(window)}."
+    return f"{_TITLES[kind]} {window['id']}: {window_times(window)}."
 
 
 def end(kind: str, number: int, at: datetime | None) -> None:
@@ -68,7 +69,9 @@ def end(kind: str, number: int, at: datetime | None) -> None:
     with ledger() as found:
         window = found.row(f"one_{kind}", number)
         if not window:
-            raise DatabaseRefused(f"there is no {kind} {number}: `hvac-heartbeat {kind} list --all` has the numbers")
+            raise DatabaseRefused(
+                f"there is no {_TITLES[kind].lower()} {number}: `hvac-heartbeat {kind} list --all` has the numbers"
+            )
         if at is not None and at <= window["starts_at"]:
             raise wrong(f"{moment(at)} is not after {moment(window['starts_at'])}, when it began", "--at")
         done = _end(found, kind, window, at)
@@ -79,7 +82,9 @@ def _end(found: Ledger, kind: str, window: dict[str, Any], at: datetime | None) 
     now = datetime.now(UTC)
     if at is None and window["starts_at"] >= now:
         found.rows(f"remove_{kind}", window["id"])
-        return f"{kind} {window['id']} had not begun; it is removed."
+        return f"{_TITLES[kind]} {window['id']} had not begun; it is removed."
     if at is None and window["ends_at"] is not None and window["ends_at"] <= now:
-        raise DatabaseRefused(f"{kind} {window['id']} ended at {moment(window['ends_at'])}; --at gives it another end")
+        raise DatabaseRefused(
+            f"{_TITLES[kind].lower()} {window['id']} ended at {moment(window['ends_at'])}; --at gives it another end"
+        )
     return said(kind, found.row(f"end_{kind}", window["id"], at or now))
