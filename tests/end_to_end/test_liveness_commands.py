@@ -1,4 +1,4 @@
-"""The commands on the ledger of silence: what they answer, what they change, and what they refuse."""
+"""What the commands on the ledger of silence answer."""
 
 from __future__ import annotations
 
@@ -6,74 +6,18 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hvac_heartbeat import schema
-from hvac_heartbeat.cli.invoke import invoke
 from tests.end_to_end.command import is_one_line
+from tests.end_to_end.fleet import READING, minutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import psycopg
-
-    from tests.conftest import Database
     from tests.end_to_end.command import Ended
-
-READING = (
-    *(("status",), ("status", "--json"), ("silences",), ("silences", "--json"), ("report",)),
-    *(("report", "--format", "csv"), ("policy", "show"), ("maintenance", "list", "--all"), ("deaf", "list", "--all")),
-)
-
-
-class Fleet(NamedTuple):
-    """A database with the ledger, and ways to write heartbeats and to call the command."""
-
-    call: Callable[..., Ended]
-    connection: psycopg.Connection
-
-    def heartbeats(self, device: str, site: str, *times: str | timedelta, **fields: object) -> None:
-        """Send heartbeats that arrived at these times, or that long ago."""
-        for time in times:
-            seen = (datetime.now(UTC) - time).isoformat() if isinstance(time, timedelta) else time
-            invoke({"device_id": device, "site_id": site, "received_at": seen, **fields})
-
-    def out(self, *arguments: str) -> str:
-        """Call the command, which must be good and fit 80 columns, and return what it printed."""
-        ended = self.call(*arguments)
-        assert (ended.code, ended.err) == (0, ""), ended
-        if not {"--json", "--format"} & set(arguments):
-            assert max(map(len, ended.out.splitlines())) <= 80
-        return ended.out
-
-    def json(self, *arguments: str) -> Any:
-        """Call the command with --json and return what it printed."""
-        return json.loads(self.out(*arguments, "--json"))
-
-
-@pytest.fixture
-def fleet(hvac: Callable[..., Ended], connection: psycopg.Connection, environment: dict[str, str]) -> Fleet:
-    """A fleet without a heartbeat. Its database's time zone has summer time, which must make no difference."""
-    connection.execute("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''Europe/Berlin''',"
-                       " current_database()); END $$")  # fmt: skip
-    schema.migrate(connection)
-    return Fleet(hvac, connection)
-
-
-@pytest.fixture
-def october(fleet: Fleet) -> Fleet:
-    """One device that missed two daily heartbeats, around the end of summer time; stale after a day."""
-    fleet.out("policy", "set", "1d")
-    days = ("10-25", "10-26", "10-27", "10-30", "10-31", "11-01")
-    fleet.heartbeats("unit-1", "north", *(f"2024-{day}T00:00:00Z" for day in days))
-    return fleet
-
-
-def minutes(*ago: float) -> tuple[timedelta, ...]:
-    return tuple(timedelta(minutes=one) for one in ago)
+    from tests.end_to_end.fleet import Fleet
 
 
 @pytest.mark.usefixtures("environment")
@@ -175,6 +119,7 @@ def test_device_shows_what_is_known_of_it(fleet: Fleet) -> None:
     fleet.out("maintenance", "add", "--site", "north", "--from", "+1h", "--note", "new fans")
     shown = fleet.out("device", "unit-1")
     assert shown.startswith("unit-1 at north is online\n")
+    shown = " ".join(shown.split())
     for said in ("status degraded, agent 1.0.0", "5 min, the rule of site north", "(new fans)", "a silence of 39 min"):
         assert said in shown
     found = fleet.json("device", "unit-1")
@@ -184,35 +129,6 @@ def test_device_shows_what_is_known_of_it(fleet: Fleet) -> None:
     unknown = fleet.call("device", "unit-l")
     assert (unknown.code, unknown.out) == (1, "")
     assert unknown.err == "error: no heartbeat of device unit-l was ever written; there is unit-1\n"
-
-
-def test_a_rule_holds_for_the_past_and_the_narrowest_wins(fleet: Fleet) -> None:
-    fleet.heartbeats("a1", "a", *minutes(8))
-
-    def holding() -> tuple[int, int]:
-        return fleet.json("status")["fleet"]["stale"], fleet.json("policy", "show", "--device", "a1")["stale_after_s"]
-
-    assert holding() == (1, 120)
-    assert fleet.out("policy", "set", "10m") == "A device is stale after 10 min: the rule of the fleet.\n"
-    assert holding() == (0, 600)
-    fleet.out("policy", "set", "5m", "--site", "a")
-    assert holding() == (1, 300)
-    fleet.out("policy", "set", "1h", "--device", "a1")
-    assert holding() == (0, 3600)
-    rules = [(rule["scope"], rule["subject"], rule["stale_after_s"]) for rule in fleet.json("policy", "show")]
-    assert rules == [("fleet", "", 600), ("site", "a", 300), ("device", "a1", 3600)]
-    assert "5 min: the rule of site a" in fleet.out("policy", "clear", "--device", "a1")
-    fleet.out("policy", "clear", "--site", "a")
-    assert "stale after 2 min: no rule is set" in fleet.out("policy", "clear")
-    assert "There was no rule of the fleet" in fleet.out("policy", "clear")
-
-
-def test_a_name_that_was_never_heard_is_taken_with_a_note(fleet: Fleet) -> None:
-    fleet.heartbeats("unit-1", "north", *minutes(1))
-    ended = fleet.call("policy", "set", "5m", "--site", "nort")
-    assert ended.code == 0
-    assert ended.err == "note: no heartbeat of site nort was ever written; there is north\n"
-    assert fleet.call("maintenance", "add", "--device", "new").err.startswith("note: ")
 
 
 def test_report_is_exact_and_maintenance_and_outages_correct_it_afterwards(october: Fleet) -> None:
@@ -250,27 +166,6 @@ def test_report_as_a_table_and_as_csv(october: Fleet) -> None:
     assert october.out("report", "--format", "csv").startswith("site_id,devices,availability_pct,")
 
 
-def test_maintenance_is_listed_ended_and_removed(fleet: Fleet) -> None:
-    fleet.heartbeats("a1", "a", *minutes(8))
-    assert "from 2024-01-01 00:00Z until it is ended (roof)" in fleet.out(
-        "maintenance", "add", "--site", "a", "--from", "2024-01-01", "--note", "roof"
-    )
-    counts = fleet.json("status")["fleet"]
-    assert (counts["devices"], counts["stale"], counts["in_maintenance"]) == (1, 0, 1)
-    fleet.out("maintenance", "add", "--device", "a1", "--from", "+1h")
-    assert [row["subject"] for row in fleet.json("maintenance", "list")] == ["a1", "a"]
-    assert [row["id"] for row in fleet.json("maintenance", "list", "--site", "a")] == [1]
-    assert fleet.out("maintenance", "end", "2") == "Maintenance 2 had not begun; it is removed.\n"
-    fleet.out("maintenance", "end", "1")
-    again = fleet.call("maintenance", "end", "1")
-    assert (again.code, is_one_line(again.err), "--at gives it another end" in again.err) == (1, True, True)
-    assert "until 2024-01-02 00:00Z" in fleet.out("maintenance", "end", "1", "--at", "2024-01-02")
-    assert fleet.json("maintenance", "list") == []
-    assert [row["note"] for row in fleet.json("maintenance", "list", "--all")] == ["roof"]
-    unknown = fleet.call("maintenance", "end", "7")
-    assert (unknown.code, "there is no maintenance 7" in unknown.err) == (1, True)
-
-
 def test_a_hostile_name_is_shown_as_text_not_obeyed(fleet: Fleet) -> None:
     name = "[red]x\x1b[2J\x9b2J"
     fleet.connection.execute(
@@ -286,63 +181,3 @@ def test_a_hostile_name_is_shown_as_text_not_obeyed(fleet: Fleet) -> None:
         assert "\x1b" not in ended.out + ended.err, arguments
         assert "\x9b" not in ended.out + ended.err, arguments
     assert "[red]x" in fleet.out("status")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "option"),
-    [
-        (("status", "--limit", "0"), "--limit"),
-        (("status", "--site", ""), "--site"),
-        (("status", "--site", "x" * 257), "--site"),
-        (("silences", "--since", "yesterday"), "--since"),
-        (("silences", "--since", "1d", "--until", "2d"), "--until"),
-        (("silences", "--device", "\udcff"), "--device"),
-        (("device", " "), "ID"),
-        (("device", "--limit", "3", "x"), "--limit"),
-        (("device",), "ID"),
-        (("policy", "set", "90s"), "LENGTH"),
-        (("policy", "set", "soon"), "LENGTH"),
-        (("policy", "set", "5m", "--site", "a", "--device", "b"), "--device"),
-        (("maintenance", "add"), "--site"),
-        (("maintenance", "add", "--site", "a", "--from", "2024-01-02", "--until", "2024-01-01"), "--until"),
-        (("maintenance", "end", "one"), "ID"),
-        (("deaf", "add", "--from", "0001-01-01"), "--from"),
-        (("deaf", "add", "--until", "2h"), "--until"),
-        (("deaf", "end", "0"), "ID"),
-        (("report", "--month", "2024-13"), "--month"),
-        (("report", "--month", "2024-10", "--since", "1d"), "--month"),
-        (("report", "--month", "8999-12"), "--month"),
-        (("report", "--since", "+1h"), "--since"),
-        (("report", "--by", "room"), "--by"),
-        (("report", "--format", "xml"), "--format"),
-    ],
-)
-def test_a_wrong_call_is_one_line_that_names_the_option_with_2(
-    hvac: Callable[..., Ended], no_settings: None, arguments: tuple[str, ...], option: str
-) -> None:
-    ended = hvac(*arguments)
-    assert (ended.code, ended.out, is_one_line(ended.err)) == (2, "", True), ended
-    assert option in ended.err
-    assert "DB_HOST" not in ended.err
-
-
-def test_end_needs_a_time_after_the_beginning(fleet: Fleet) -> None:
-    fleet.out("deaf", "add", "--from", "2024-10-01", "--until", "2024-10-02")
-    ended = fleet.call("deaf", "end", "1", "--at", "2024-10-01")
-    assert (ended.code, is_one_line(ended.err), "'--at'" in ended.err) == (2, True, True)
-
-
-def test_a_role_without_a_right_is_told_which(
-    fleet: Fleet, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    role = f"reader_{uuid4().hex[:8]}"
-    fleet.connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'reader'".encode())
-    try:
-        monkeypatch.setenv("DB_USER", role)
-        monkeypatch.setenv("DB_PASSWORD", "reader")
-        ended = fleet.call("status")
-        assert (ended.code, is_one_line(ended.err)) == (1, True)
-        assert "permission denied for view v_" in ended.err
-        assert role in ended.err
-    finally:
-        fleet.connection.execute(f"DROP ROLE {role}".encode())
