@@ -129,6 +129,9 @@ def test_device_shows_what_is_known_of_it(fleet: Fleet) -> None:
     unknown = fleet.call("device", "unit-l")
     assert (unknown.code, unknown.out) == (1, "")
     assert unknown.err == "error: no heartbeat of device unit-l was ever written; there is unit-1\n"
+    fleet.heartbeats("unit-12", "north", *minutes(1))
+    fleet.heartbeats("unit-13", "north", *minutes(1))
+    assert fleet.call("device", "UNIT-").err.endswith("; there is unit-1, unit-12, unit-13\n")
 
 
 def test_report_is_exact_and_maintenance_and_outages_correct_it_afterwards(october: Fleet) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 TABLE_ROWS = 20  # without --limit: what a terminal shows at once
+_ALIKE = 3  # names that are shown in place of one that was never heard
 _STATEMENTS = Path(__file__).with_name("liveness.sql")
 _LENGTHS = frozenset({"age", "stale_after", "length", "observed", "silent", "longest", "mean_time_to_return"})
 
@@ -51,7 +52,8 @@ class Ledger:
     def near(self, what: str, wanted: str) -> str:
         """Say that no `what` (device, site) of this name was ever heard, with the names that look like it."""
         names = [row["name"] for row in self.rows(f"near_{what}s", wanted)]
-        alike = difflib.get_close_matches(wanted, names, n=3)
+        longer = [one for one in names if one.lower().startswith(wanted.lower())]
+        alike = longer[:_ALIKE] or difflib.get_close_matches(wanted, names, n=_ALIKE)
         hint = f"; there is {', '.join(alike)}" if alike else ""
         return printable(f"no heartbeat of {what} {wanted} was ever written{hint}")
 

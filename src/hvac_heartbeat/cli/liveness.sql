@@ -6,11 +6,11 @@
 SELECT to_regclass('v_silences') IS NOT NULL AS has_ledger
 
 -- name: near_devices
--- Devices whose names begin as $1 does, those of a like length first.
+-- Devices whose names begin as $1 does: with all of it first, then those of a like length.
 SELECT device_id AS name
   FROM device_state
  WHERE starts_with(lower(device_id), lower(left($1::text, greatest(length($1) / 2, 1))))
- ORDER BY abs(length(device_id) - length($1)), device_id
+ ORDER BY starts_with(lower(device_id), lower($1)) DESC, abs(length(device_id) - length($1)), device_id
  LIMIT 1000
 
 -- name: near_sites
@@ -19,7 +19,7 @@ SELECT site_id AS name
   FROM device_state
  WHERE starts_with(lower(site_id), lower(left($1::text, greatest(length($1) / 2, 1))))
  GROUP BY site_id
- ORDER BY abs(length(site_id) - length($1)), site_id
+ ORDER BY starts_with(lower(site_id), lower($1)) DESC, abs(length(site_id) - length($1)), site_id
  LIMIT 1000
 
 -- name: is_known_device
