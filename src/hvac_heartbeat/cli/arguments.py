@@ -83,8 +83,8 @@ TIMES = "A time without a zone is UTC; 7d is seven days ago, +2h in two hours."
 Time = datetime | None
 Since = Annotated[Time, typer.Option("--since", parser=point_in_time, metavar="TIME", help=f"From then on. {TIMES}")]
 Until = Annotated[Time, typer.Option("--until", parser=point_in_time, metavar="TIME", help="Until then, or now.")]
-Site = Annotated[str | None, typer.Option("--site", parser=name, metavar="SITE", help="Only this site.")]
-Device = Annotated[str | None, typer.Option("--device", parser=name, metavar="DEVICE", help="Only this device.")]
+Site = Annotated[str | None, typer.Option("--site", parser=name, metavar="SITE", help="This site alone.")]
+Device = Annotated[str | None, typer.Option("--device", parser=name, metavar="DEVICE", help="This device alone.")]
 Limit = Annotated[
     int | None,
     typer.Option("--limit", min=1, metavar="COUNT", help="Show no more than this many; without it, a table has 20."),

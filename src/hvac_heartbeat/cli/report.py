@@ -131,4 +131,4 @@ def _show(rows: Sequence[dict[str, Any]], limit: int | None, by: By, *, of_one_s
         for row in rows
     ]
     key = "site_id" if by is By.SITE else "device_id"
-    show_bounded(shown, limit, _HEADINGS, key, "availability", "silences", "longest", "mean_time_to_return")
+    show_bounded(shown, limit, _HEADINGS, key, "availability", "silences", "longest")

@@ -55,7 +55,7 @@ def status(*, site: Site = None, limit: Limit = None, as_json: AsJson = False) -
         show_bounded([row | {"state": _state(row)} for row in devices], limit, _DEVICES, *_DEVICES)
     elif sites:
         rows = [row | {name: row[name] or None for name in COUNTS[3:]} for row in sites]
-        show_bounded(rows, limit, _SITES, "site_id", "dark_since", *COUNTS[:3])
+        show_bounded(rows, limit, _SITES, "site_id", "dark_since", "stale")
 
 
 def _in_one_line(total: dict[str, int], sites: Sequence[dict[str, Any]]) -> str:
