@@ -30,9 +30,12 @@ def test_run_without_a_database_shows_both_answers_and_the_four_devices(hvac: Ca
     shown = ended.out[ended.out.index("\ndevice_state") :]
     for device in ("hvac-unit-001", "hvac-001", "hvac-002", "hvac-003"):
         assert device in shown
-    stale = shown[shown.index("\nv_devices_stale") :]
+    stale, silences = shown[shown.index("\nv_devices_stale") :].split("\nsilences\n")
     assert [line.split()[0] for line in stale.splitlines() if "hvac-" in line] == ["hvac-silent-001"]
     assert "5 min" in stale
+    silent, back = [line for line in silences.splitlines() if "hvac-" in line]
+    assert (silent.split()[0], silent.endswith("not yet")) == ("hvac-silent-001", True)
+    assert (back.split()[0], "12 min" in back, back.endswith("Z")) == ("hvac-002", True, True)
     assert "Added hvac-silent-001, last seen five minutes ago" in ended.out
     assert max(map(len, ended.out.splitlines())) <= 80
 
