@@ -32,13 +32,13 @@ def ingest(records: Iterable[Record], writer: Writer, deadline: float, *, refuse
     heartbeats, outcome = read(records, refuse_too_many=refuse_too_many)
     reserve = min(_S_PER_HEARTBEAT * len(heartbeats), max(deadline - time.monotonic(), 0) / 2)
     result = writer.write(heartbeats, deadline - reserve)
-    if result.outdated or result.failed or result.rejected or result.ignored:
+    if result.outdated or result.failed or result.rejected or result.ignored or result.ledger:
         _add(result, heartbeats, outcome)
     return outcome
 
 
 def _add(result: WriteResult, heartbeats: Sequence[Heartbeat], outcome: Outcome) -> None:
-    outcome.failure = result.failure
+    outcome.failure, outcome.ledger = result.failure, result.ledger
     rejected: list[Complaint] = []
     ignored: list[Complaint] = []
     read = (index for index, verdict in enumerate(outcome.verdicts) if verdict is not Verdict.REJECTED)

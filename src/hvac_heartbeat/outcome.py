@@ -79,6 +79,7 @@ class Outcome(msgspec.Struct):
     ignored: Complaints = msgspec.field(default_factory=Complaints)
     mismatched: int = 0
     failure: StoreUnavailable | None = None
+    ledger: str | None = None  # why late heartbeats are not noted
 
     def record_verdicts(self) -> list[Verdict]:
         """Return one verdict a record: the worst of its heartbeats."""

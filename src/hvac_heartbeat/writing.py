@@ -36,6 +36,14 @@ class Store(Protocol):
         """
         ...
 
+    def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
+        """Note heartbeats that came after a newer one of their device; return a reason where it never will.
+
+        Raises:
+            StoreUnavailable: it could not, and all are worth a retry.
+        """
+        ...
+
 
 class WriteResult(msgspec.Struct):
     """What became of an event's heartbeats; a device in none of the four was updated.
@@ -49,6 +57,7 @@ class WriteResult(msgspec.Struct):
     rejected: dict[tuple[str, str], Complaint] = msgspec.field(default_factory=dict)
     ignored: dict[tuple[str, str, datetime | None], Complaint] = msgspec.field(default_factory=dict)
     failure: StoreUnavailable | None = None
+    ledger: str | None = None  # why late heartbeats are not noted
 
 
 class Writer:
@@ -100,6 +109,9 @@ class EventWriter:
         if self._alone:
             devices = {device_id: self._several.get(device_id) or [first[device_id]] for device_id in self._alone}
             OneByOne(self, self._refused).write(devices)
+        if self.result.outdated or steps:
+            newest = {device_id: found[-1] for device_id, found in steps.items()}
+            self._note_late([one for one in heartbeats if self._is_late(one, newest.get(one.device_id, one))])
         return self.result
 
     def write_batch(self, batch: Sequence[Heartbeat]) -> None:
@@ -124,6 +136,20 @@ class EventWriter:
         """Note that these heartbeats were not written, and are worth a retry."""
         self.result.failed.update(heartbeat.device_id for heartbeat in heartbeats)
         self.result.failure = self.result.failure or failure
+
+    def _is_late(self, heartbeat: Heartbeat, newest: Heartbeat) -> bool:
+        """Say whether a newer one of its device had come before this heartbeat, to the store or in the same event."""
+        device_id, seen_at = heartbeat.device_id, heartbeat.received_at
+        if seen_at is None or device_id in self.result.failed or (device_id, heartbeat.site_id) in self.result.rejected:
+            return False
+        return device_id in self.result.outdated or newest.received_at is None or newest.received_at > seen_at
+
+    def _note_late(self, heartbeats: Sequence[Heartbeat]) -> None:
+        """Have the store note late heartbeats; what it may take at another time has failed."""
+        try:
+            self.result.ledger = self._store.note_late(heartbeats, self.deadline) if heartbeats else None
+        except StoreUnavailable as failure:
+            self.fail(heartbeats, failure)
 
     def _write_together(self, heartbeats: list[Heartbeat]) -> None:
         """Write them in batches; the devices of batches that stay refused are to be written alone."""

@@ -33,7 +33,7 @@ def writer(database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]
         owner.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'writer'").format(sql.Identifier(role)))
         owner.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
         yield role
-        owner.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(role)))
+        owner.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
         owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 

@@ -23,3 +23,11 @@ def pgbouncer() -> Path:
     if found is None:
         skip_or_fail("PgBouncer is not here", "`apt-get install pgbouncer`")
     return Path(found)
+
+
+def psql() -> Path:
+    """Return the newest of Debian's psql programs; the embedded server comes without one."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/psql"), key=lambda path: int(path.parts[-3]))
+    if not found:
+        skip_or_fail("psql is not here", "`apt-get install postgresql`")
+    return found[-1]

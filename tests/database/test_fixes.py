@@ -11,6 +11,7 @@ from psycopg import sql
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.local.checkup.fixes import FIXES
+from hvac_heartbeat.schema import migrate
 from hvac_heartbeat.store.queries import queries
 from tests.database.checkup import look, writer
 from tests.database.invocation import deliver, wait_until
@@ -29,6 +30,7 @@ class Case(NamedTuple):
 
     broken: str
     found: tuple[str, ...]
+    has_ledger: bool = False
 
 
 CASES = {
@@ -70,6 +72,14 @@ CASES = {
     "read_committed": Case("ALTER DATABASE {name} SET default_transaction_isolation = serializable", ("serializable",)),
     "drop_index": Case('CREATE INDEX "Seen" ON device_state (last_seen_ts DESC)', ("last_seen_ts",)),
     "vacuum": Case("ALTER TABLE device_state SET (autovacuum_enabled = off)", ("autovacuum is off for the table",)),
+    "enable_trigger": Case(
+        "ALTER TABLE device_state DISABLE TRIGGER note_silence, DISABLE TRIGGER note_first_heartbeat",
+        ("trigger note_silence is disabled", "trigger note_first_heartbeat is disabled"),
+        has_ledger=True,
+    ),
+    "run_triggers": Case(
+        "ALTER ROLE {role} SET session_replication_role = replica", ("session_replication_role",), has_ledger=True
+    ),
     "tune": Case("ALTER TABLE device_state RESET (fillfactor)", ("fillfactor 100",)),
 }
 
@@ -111,6 +121,8 @@ def test_each_statement_mends_what_it_is_suggested_for(
     owner: psycopg.Connection, writer: str, database: Database, name: str
 ) -> None:
     case = CASES[name]  # a statement that no case runs fails here
+    if case.has_ledger:
+        migrate(owner)
     names = {"role": sql.Identifier(writer), "name": sql.Identifier(database.name)}
     owner.execute(sql.SQL(case.broken).format(**names))
     findings = suggested(look(), name)

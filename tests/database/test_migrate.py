@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hvac_heartbeat.schema import Outcome, look
-from hvac_heartbeat.schema.adoption import VERSION_TABLE
+from hvac_heartbeat.schema.revisions import VERSION_TABLE
 from tests.end_to_end.command import is_one_line
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from hvac_heartbeat.store.database import Database as StoreDatabase
 from hvac_heartbeat.store.device_state import DeviceState
 from tests.database import test_bad_input, test_laws, test_one_or_many
 from tests.database.debian import pgbouncer
+from tests.database.ledger_law import test_foreign_tables
 from tests.database.refusals import test_foreign_keys, test_other_refusals
 
 if TYPE_CHECKING:
@@ -38,7 +39,14 @@ def _is_fixture(found: object) -> bool:
 
 
 # Collected here once more, with this module's `environment`.
-for _module in (test_bad_input, test_laws, test_one_or_many, test_foreign_keys, test_other_refusals):
+for _module in (
+    test_bad_input,
+    test_laws,
+    test_one_or_many,
+    test_foreign_keys,
+    test_other_refusals,
+    test_foreign_tables,
+):
     globals().update(
         {name: found for name, found in vars(_module).items() if name.startswith("test_") or _is_fixture(found)}
     )

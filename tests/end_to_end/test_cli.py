@@ -30,9 +30,12 @@ def test_run_without_a_database_shows_both_answers_and_the_four_devices(hvac: Ca
     shown = ended.out[ended.out.index("\ndevice_state") :]
     for device in ("hvac-unit-001", "hvac-001", "hvac-002", "hvac-003"):
         assert device in shown
-    stale = shown[shown.index("\nv_devices_stale") :]
+    stale, silences = shown[shown.index("\nv_devices_stale") :].split("\nsilences\n")
     assert [line.split()[0] for line in stale.splitlines() if "hvac-" in line] == ["hvac-silent-001"]
     assert "5 min" in stale
+    silent, back = [line for line in silences.splitlines() if "hvac-" in line]
+    assert (silent.split()[0], silent.endswith("not yet")) == ("hvac-silent-001", True)
+    assert (back.split()[0], "12 min" in back, back.endswith("Z")) == ("hvac-002", True, True)
     assert "Added hvac-silent-001, last seen five minutes ago" in ended.out
     assert max(map(len, ended.out.splitlines())) <= 80
 
@@ -66,8 +69,9 @@ def test_migrate_says_first_and_then_does_what_is_missing(
 ) -> None:
     for name, value in empty_database.environment.items():
         monkeypatch.setenv(name, value)
-    assert "would create device_state and v_devices_stale in schema public" in hvac("migrate", "--dry-run").out
-    assert "created device_state and v_devices_stale in schema public" in hvac("migrate").out
+    everything = "device_state, v_devices_stale and the ledger of silence in schema public"
+    assert f"would create {everything}" in hvac("migrate", "--dry-run").out
+    assert f"created {everything}" in hvac("migrate").out
     again = hvac("migrate")
     assert (again.code, "up to date" in again.out) == (0, True)
 
@@ -87,6 +91,8 @@ def test_migrate_sql_prints_what_a_database_lacks_and_nothing_else(
 ) -> None:
     if recorded:
         hvac("migrate")
+    else:
+        connection.execute(hvac("migrate", "--sql").out.encode())
     assert hvac("migrate", "--sql").out == "-- Nothing is missing.\n"
     connection.execute("DROP VIEW v_devices_stale")
     connection.execute(hvac("migrate", "--sql").out.encode())

@@ -84,6 +84,11 @@ class CheckingStore:
             raise BatchRefused(Complaint("heartbeat", "violates x"))
         return BatchResult(outdated=frozenset(ids[1::2]) if Store.will == "refuse in part" else frozenset())
 
+    def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
+        assert heartbeats
+        assert all(heartbeat.received_at is not None for heartbeat in heartbeats)
+        return None
+
 
 class Store:
     """What the doubles do in this invocation."""

@@ -33,6 +33,7 @@ class PickyStore:
         self.failure = failure
         self.statements = 0
         self.taken: set[str] = set()
+        self.late: list[Heartbeat] = []
 
     def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
         self.statements += 1
@@ -40,6 +41,10 @@ class PickyStore:
             raise BatchRefused(COMPLAINT, self.failure)
         self.taken.update(heartbeat.device_id for heartbeat in heartbeats)
         return BatchResult()
+
+    def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
+        self.late += heartbeats
+        return None
 
 
 def fleet(count: int) -> list[Heartbeat]:

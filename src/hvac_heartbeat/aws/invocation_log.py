@@ -42,6 +42,8 @@ def log_invocation(
     if (failure := outcome.failure) is not None:
         trouble = {"failure": str(failure), "sqlstate": failure.sqlstate}
         trouble |= {"database": failure.where, "cause": failure.cause}
+    if outcome.ledger is not None:
+        trouble["ledger"] = outcome.ledger
     log(
         "INFO",
         "invocation",

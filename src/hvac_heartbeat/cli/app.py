@@ -10,13 +10,27 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from hvac_heartbeat.cli import check, migrate, run, send, serve, stale, tune
+from hvac_heartbeat.cli import (
+    check,
+    deaf,
+    device,
+    maintenance,
+    migrate,
+    policy,
+    report,
+    run,
+    send,
+    serve,
+    silences,
+    stale,
+    status,
+    tune,
+)
+from hvac_heartbeat.cli.arguments import EPILOG
 from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.output import errors
 from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
 from hvac_heartbeat.local.broken_pipe import discard_output
-
-EPILOG = "Exit codes: 0 done; 1 something was refused or failed; 2 the call or the settings are wrong."
 
 app = typer.Typer(
     add_completion=False,
@@ -31,6 +45,13 @@ app.command(epilog=EPILOG, short_help="Send the sample events and show the rows.
 app.command(epilog=EPILOG, short_help="Create the table and the view.")(migrate.migrate)
 app.command(epilog=EPILOG, short_help="Send an event and print its answer.")(send.send)
 app.command(epilog=EPILOG, short_help="List the devices that are stale.")(stale.stale)
+app.command(epilog=EPILOG, short_help="Say how the fleet and its sites are now.")(status.status)
+app.command(epilog=EPILOG, short_help="List who was silent, from when to when.")(silences.silences)
+app.command(epilog=EPILOG, short_help="Show all that is known of a device.")(device.device)
+app.command(epilog=EPILOG, short_help="Report the availability of sites or devices.")(report.report)
+app.add_typer(policy.app, name="policy", short_help="Show or set after how long a device is stale.")
+app.add_typer(maintenance.app, name="maintenance", short_help="List, add or end maintenance.")
+app.add_typer(deaf.app, name="deaf", short_help="List, add or end our own outages.")
 app.command(epilog=EPILOG, short_help="Take heartbeats over HTTP on this machine.")(serve.serve)
 app.command(epilog=EPILOG, short_help="Look for what is wrong with the database.")(check.check)
 app.command(epilog=EPILOG, short_help="Set the table's storage for fast updates.")(tune.tune)

@@ -45,8 +45,13 @@ def opened(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
 
 def rows(connection: psycopg.Connection[Any], query: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
     """Run a statement of queries.sql and return its rows by column name."""
+    return rows_of(connection, queries()[query], parameters)
+
+
+def rows_of(connection: psycopg.Connection[Any], statement: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
+    """Run a statement and return its rows by column name."""
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
-        return cursor.execute(queries()[query].encode(), parameters).fetchall()
+        return cursor.execute(statement.encode(), parameters).fetchall()
 
 
 def _is_local(host: str) -> bool:

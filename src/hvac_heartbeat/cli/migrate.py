@@ -1,4 +1,4 @@
-"""`hvac-heartbeat migrate`: create the table and the view where they are missing, adopt them where they are there."""
+"""`hvac-heartbeat migrate`: create what is missing of the table, the view and the ledger, adopt what is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from hvac_heartbeat.cli.output import console
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
-    from hvac_heartbeat.schema import Plan
+    from collections.abc import Iterator, Sequence
+
+    from hvac_heartbeat.schema import Ledger, Plan
 
 
 def migrate(
@@ -26,9 +28,10 @@ def migrate(
         ),
     ] = False,
 ) -> None:
-    """Create device_state and v_devices_stale where they are missing; leave alone what is there.
+    """Create device_state, v_devices_stale and the ledger of silence where they are missing; adopt what is there.
 
-    Works as a role that owns nothing, as long as nothing is missing. Issues no DDL on what exists.
+    Works as a role that owns nothing, as long as the table and the view are there. All that it does to an existing
+    table is to give it the ledger's two triggers.
     """
     from hvac_heartbeat import schema
 
@@ -55,19 +58,38 @@ def _script_for(settings: Settings) -> str:
 
 
 def _told(plan: Plan, *, dry_run: bool) -> str:
+    """Say it in sentences, of which the first one follows a colon."""
+    first, *others = [*_base_told(plan, dry_run=dry_run), *_ledger_told(plan.ledger, dry_run=dry_run)]
+    return " ".join([first, *(f"{sentence[0].upper()}{sentence[1:]}" for sentence in others)])
+
+
+def _base_told(plan: Plan, *, dry_run: bool) -> Iterator[str]:
     from hvac_heartbeat.schema import Outcome
 
-    present, missing = " and ".join(plan.present), " and ".join(plan.missing)
-    match plan.outcome:
-        case Outcome.CURRENT:
-            return "up to date, nothing to do."
-        case Outcome.ADOPTED:
-            would = "would be adopted as they are" if dry_run else "adopted as they are, recorded"
-            return f"{present} are there; {would}."
-        case Outcome.ADOPTED_UNRECORDED:
-            return (
-                f"{present} are there. Role {plan.role} may not create a table "
-                f"in schema {plan.schema}, so this was not recorded; nothing else to do."
-            )
-        case Outcome.CREATED:
-            return f"{'would create' if dry_run else 'created'} {missing} in schema {plan.schema}."
+    if plan.outcome is Outcome.ADOPTED:
+        would = "would be adopted as they are" if dry_run else "adopted as they are, recorded"
+        yield f"{' and '.join(plan.present)} are there; {would}."
+    elif plan.outcome is Outcome.ADOPTED_UNRECORDED:
+        yield f"{' and '.join(plan.present)} are there; role {plan.role} may not record that, and need not."
+    if plan.to_create:
+        schema = plan.schema if plan.missing else plan.ledger.schema
+        yield f"{'would create' if dry_run else 'created'} {listed(plan.to_create)} in schema {schema}."
+    elif plan.outcome is Outcome.CURRENT:
+        yield f"{' and '.join(plan.present)} are there." if plan.ledger.missing else "up to date, nothing to do."
+
+
+def _ledger_told(ledger: Ledger, *, dry_run: bool) -> Iterator[str]:
+    if ledger.is_to_be_made and ledger.was_blind:
+        yield "silences that ended while something was missing are not in the ledger."
+    if ledger.obstacle:
+        made = "would not make" if dry_run else "did not make"
+        yield f"{made} {ledger.name}: {ledger.obstacle}. Heartbeats are written without it."
+    if ledger.grants:
+        yield f"To have it, let the table's owner run this, or grant it and run this again: {' '.join(ledger.grants)}"
+    for name in ledger.disabled:
+        yield f"trigger {name} is disabled: `hvac-heartbeat check` says how to enable it."
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names the way a sentence does."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -32,39 +33,42 @@ HEADINGS = {
     "poll_interval_s": "poll s",
     "last_upload_ts": "last upload",
 }
-_NUMERIC = ("cpu_pct", "disk_free_gb", "queue_depth", "poll_interval_s", "age")
-_FOLDED = ("device_id", "site_id", "agent_version")
+_FOLDED = ("device_id", "site_id", "agent_version", "of", "note")
+_PER_CENT_DIGITS = Decimal("0.0001")  # three seconds of a month
 _ENDLESS = 10_000  # characters: wider than any table
 STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}
 
 
-def rows_table(rows: Sequence[Mapping[str, Any]], *, always: Sequence[str]) -> Table:
+def rows_table(
+    rows: Sequence[Mapping[str, Any]], *, always: Collection[str], headings: Mapping[str, str] = HEADINGS
+) -> Table:
     """Return a table of rows, without the columns that no row says anything in or that the terminal has no room for.
 
     Those in `always` stay, and names are folded rather than left out.
     """
-    names = [name for name in HEADINGS if name in always or any(row.get(name) is not None for row in rows)]
+    names = [name for name in headings if name in always or any(row.get(name) is not None for row in rows)]
     optional = [name for name in names if name not in always]
     skipped: list[str] = []
     while True:
-        table = _table(rows, [name for name in names if name not in skipped])
+        table = _table(rows, {name: headings[name] for name in names if name not in skipped})
         wanted = console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
         if wanted <= console.width or not optional:
             break
         skipped.insert(0, optional.pop())
     if skipped:
-        table.caption = f"No room here for: {', '.join(HEADINGS[name] for name in skipped)}"
+        table.caption = f"No room here for: {', '.join(headings[name] for name in skipped)}"
         table.caption_justify = "left"
     return table
 
 
-def _table(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+def _table(rows: Sequence[Mapping[str, Any]], headings: Mapping[str, str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in names:
-        justify: Literal["left", "right"] = "right" if name in _NUMERIC else "left"
-        table.add_column(HEADINGS[name], justify=justify, overflow="fold", no_wrap=name not in _FOLDED)
+    for name, heading in headings.items():
+        is_amount = any(isinstance(row.get(name), int | float | timedelta | Decimal) for row in rows)
+        justify: Literal["left", "right"] = "right" if is_amount else "left"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=name not in _FOLDED)
     for row in rows:
-        table.add_row(*(cell(name, row.get(name)) for name in names))
+        table.add_row(*(cell(name, row.get(name)) for name in headings))
     return table
 
 
@@ -88,6 +92,8 @@ def cell(name: str, value: object) -> Text:
         return Text(moment(value))
     if isinstance(value, timedelta):
         return Text(duration(value))
+    if isinstance(value, Decimal):
+        return Text(per_cent(value))
     if isinstance(value, float):
         return Text(f"{value:g}")
     return Text(printable(str(value)), style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
@@ -113,6 +119,11 @@ def duration(value: timedelta) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def per_cent(part: Decimal) -> str:
+    """Phrase a part of the whole, rounded down, so that 100 % is the whole and nothing less."""
+    return "100 %" if part == 1 else f"{(part * 100).quantize(_PER_CENT_DIGITS, ROUND_FLOOR)} %"
 
 
 def answer_text(answer: object, *, raw: bool = False) -> str:

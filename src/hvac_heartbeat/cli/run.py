@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,19 +13,24 @@ from hvac_heartbeat.aws import handler
 from hvac_heartbeat.cli.consent import ask_before_writing
 from hvac_heartbeat.cli.database import opened, place, rows
 from hvac_heartbeat.cli.invoke import invoke, read_event
+from hvac_heartbeat.cli.ledger import Ledger
+from hvac_heartbeat.cli.migrate import listed
 from hvac_heartbeat.cli.output import answer_text, console, rows_table, show
+from hvac_heartbeat.cli.silences import show_silences
 from hvac_heartbeat.cli.stale import show_stale
 from hvac_heartbeat.local.events import sample
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 EVENTS = ("single", "batch")
 COLUMNS = ("device_id", "site_id", "status", "last_seen_ts")
 ROWS_SHOWN = 20
 SILENT_DEVICE = "hvac-silent-001"
 SILENT_FOR = timedelta(minutes=5)
+RETURNING_DEVICE = "hvac-002"  # of the sample batch
+RETURNING_AFTER = timedelta(minutes=12)
 
 
 def run(
@@ -33,16 +38,17 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before writing to another machine.")] = False,
     logs: Annotated[bool, typer.Option("--logs", help="Show the function's log lines too.")] = False,
 ) -> None:
-    """Send the two sample events through the Lambda handler and show the table and the stale devices.
+    """Send the two sample events through the Lambda handler and show the table, the stale devices and the silences.
 
-    Without DB_HOST it starts a throwaway PostgreSQL, adds a device that has been silent for five minutes, and removes
-    everything at the end. With DB_HOST it writes the four sample devices to that database and creates nothing else.
+    Without DB_HOST it starts a throwaway PostgreSQL, adds a device that has been silent for five minutes and one that
+    comes back after twelve, and removes everything at the end. With DB_HOST it writes the four sample devices to that
+    database and creates nothing else.
     """
     if os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"):
         _run_on_yours(yes=yes, logs=logs)
     else:
         with throwaway():
-            _add_silent_device()
+            _add_silent_devices()
             _send_and_show(Settings.from_environment(os.environ), logs=logs)
         console.print("\nThe throwaway PostgreSQL is removed. Set DB_HOST … to use your own.")
 
@@ -70,21 +76,25 @@ def throwaway() -> Iterator[None]:
             _replace_environment(server.environment())
             with opened(Settings.from_environment(os.environ)) as connection:
                 plan = schema.migrate(connection)
-                console.print(
-                    f"Throwaway PostgreSQL {connection.info.server_version // 10_000}, "
-                    f"created {' and '.join(plan.missing)}"
-                )
+                console.print(f"Throwaway PostgreSQL {connection.info.server_version // 10_000}")
+                console.print(f"Created {listed(plan.to_create)}")
             yield
         finally:
             handler.reset()
             _replace_environment(before)
 
 
-def _add_silent_device() -> None:
-    # As a queue would deliver it late: the heartbeat counts from when it arrived in AWS.
-    seen = (datetime.now(UTC) - SILENT_FOR).isoformat()
-    invoke({"device_id": SILENT_DEVICE, "site_id": "building-b", "status": "ready", "received_at": seen})
+def _add_silent_devices() -> None:
+    _heartbeat(SILENT_DEVICE, "building-b", SILENT_FOR)
     console.print(f"Added {SILENT_DEVICE}, last seen five minutes ago, so that one device is stale")
+    _heartbeat(RETURNING_DEVICE, "building-a", RETURNING_AFTER)
+    console.print(f"Added {RETURNING_DEVICE}, last seen twelve minutes ago; the samples bring it back")
+
+
+def _heartbeat(device_id: str, site_id: str, ago: timedelta) -> None:
+    # As a queue would deliver it late: the heartbeat counts from when it arrived in AWS.
+    seen = (datetime.now(UTC) - ago).isoformat()
+    invoke({"device_id": device_id, "site_id": site_id, "status": "ready", "received_at": seen})
 
 
 def _replace_environment(variables: dict[str, str]) -> None:
@@ -106,12 +116,17 @@ def _send_and_show(settings: Settings, *, logs: bool) -> None:
     with opened(settings) as connection:
         devices = rows(connection, "newest_devices", (ROWS_SHOWN + 1,))
         stale = rows(connection, "stale_devices", (None, None, ROWS_SHOWN + 1))
-    for title, found in (("device_state", devices), ("v_devices_stale", stale)):
-        more = f", the first {ROWS_SHOWN} of more" if len(found) > ROWS_SHOWN else ""
-        console.print(f"\n[bold]{title}[/]{more}")
-        if title == "device_state":
-            show(rows_table(found[:ROWS_SHOWN], always=COLUMNS))
-        else:
-            show_stale(found[:ROWS_SHOWN])
+        ledger = Ledger(connection)
+        silences = ledger.rows("silences", *(None,) * 5, ROWS_SHOWN + 1) if ledger.is_there else None
+    _show("device_state", devices, lambda rows: show(rows_table(rows, always=COLUMNS)))
+    _show("v_devices_stale", stale, show_stale)
+    if silences is not None:
+        _show("silences", silences, show_silences)
     if not good:
         raise typer.Exit(1)
+
+
+def _show(title: str, found: Sequence[dict[str, Any]], table: Callable[[Sequence[dict[str, Any]]], None]) -> None:
+    more = f", the first {ROWS_SHOWN} of more" if len(found) > ROWS_SHOWN else ""
+    console.print(f"\n[bold]{title}[/]{more}")
+    table(found[:ROWS_SHOWN])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hvac_heartbeat.cli.arguments import seconds
 from hvac_heartbeat.cli.database import opened, rows
 from hvac_heartbeat.cli.output import console, rows_table, show
 from hvac_heartbeat.settings import Settings
@@ -17,20 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COLUMNS = ("device_id", "site_id", "last_seen_ts", "age")
-_UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
-_LONGEST_S = 36_525 * 86_400  # PostgreSQL makes no error of an interval that overflows
-_LENGTH = re.compile(r"(?P<count>\d+(\.\d+)?)\s*(?P<unit>s|min|m|h|d)?")
-
-
-def seconds(text: str) -> float:
-    """Read a length of time such as 90, 90s, 5m, 2h or 1d; raises typer.BadParameter."""
-    found = _LENGTH.fullmatch(text.strip().lower())
-    if found is None:
-        raise typer.BadParameter(f"{text!r} is no length of time: write 90s, 5m, 2h or 1d")
-    length = float(found["count"]) * _UNITS_S[found["unit"] or ""]
-    if length > _LONGEST_S:
-        raise typer.BadParameter(f"{text!r} is more than a hundred years")
-    return length
 
 
 def stale(

@@ -6,24 +6,22 @@ So the decision is taken before Alembic is asked: docs/decisions/0007-adopting-a
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg.rows import dict_row
 
-from hvac_heartbeat.errors import HvacHeartbeatError
+from hvac_heartbeat.schema import ledger, revisions
+from hvac_heartbeat.schema.ledger import SchemaError
+from hvac_heartbeat.schema.revisions import BASE, VERSION_TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-VERSION_TABLE = "hvac_heartbeat_schema_version"
+    from hvac_heartbeat.schema.ledger import Ledger
+
 OBJECTS = ("device_state", "v_devices_stale")
 # What each may be (pg_class.relkind), in words, and what the function needs of it.
 _KINDS = {"device_state": ("rp", "a table"), "v_devices_stale": ("vmrpf", "a view")}
@@ -40,6 +38,7 @@ _COLUMNS = {
 _LOOK = f"""
 SELECT current_user AS role,
        current_schema() AS schema,
+       (SELECT string_agg(quote_ident(name), ', ') FROM unnest(current_schemas(false)) AS name) AS path,
        (SELECT json_object_agg(relname, json_build_array(relkind, (
                    SELECT json_agg(attname) FROM pg_attribute
                    WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped)))
@@ -51,19 +50,15 @@ SELECT current_user AS role,
 """  # noqa: S608 - a constant of ours
 
 
-class SchemaError(HvacHeartbeatError):
-    """The tables cannot be brought to the state the function needs; the message says what to do."""
-
-
 class Outcome(StrEnum):
-    """What `migrate` did."""
+    """What `migrate` did about the table and the view."""
 
     CURRENT = "current"
-    """Everything is there and recorded; nothing was done."""
+    """Both are there and recorded."""
     ADOPTED = "adopted"
-    """Everything was there; only that was recorded."""
+    """Both were there; only that was recorded."""
     ADOPTED_UNRECORDED = "adopted, unrecorded"
-    """Everything was there, and the role may not record it; nothing was done, nothing is lost."""
+    """Both were there, and the role may not record it; nothing is lost."""
     CREATED = "created"
     """What was missing was created, and recorded."""
 
@@ -74,17 +69,34 @@ class Plan:
 
     role: str
     schema: str | None
+    path: str
     present: tuple[str, ...]
     missing: tuple[str, ...]
     recorded: str | None
     may_create: bool
     may_record: bool
+    ledger: Ledger
+
+    @property
+    def to_create(self) -> tuple[str, ...]:
+        """What `migrate` will create, in words."""
+        if not self.ledger.is_to_be_made:
+            return self.missing
+        elsewhere = (
+            f", which is in schema {self.ledger.schema}" if self.missing and self.ledger.schema != self.schema else ""
+        )
+        return (*self.missing, self.ledger.name + elsewhere)
+
+    @property
+    def target(self) -> str:
+        """The revision that the database will be at."""
+        return BASE if self.ledger.obstacle else revisions.known()[0]
 
     @property
     def outcome(self) -> Outcome:
-        """What `migrate` will do; raises SchemaError where it cannot."""
+        """What `migrate` will do about the table and the view; raises SchemaError where it cannot."""
         if not self.missing:
-            if self.recorded == head():
+            if self.recorded:
                 return Outcome.CURRENT
             return Outcome.ADOPTED if self.may_record else Outcome.ADOPTED_UNRECORDED
         names = " and ".join(self.missing)
@@ -94,7 +106,7 @@ class Plan:
                 f"No schema on the search_path of role {self.role} exists, so there is no place for {names}: "
                 f"create one, or ALTER ROLE {self.role} SET search_path."
             )
-        if self.recorded == head():
+        if self.recorded:
             raise SchemaError(
                 f"{names} {are} missing although {VERSION_TABLE} says otherwise: somebody dropped {them}. "
                 f"Run what `hvac-heartbeat migrate --sql` prints, which creates {them} and nothing else."
@@ -122,19 +134,21 @@ def look(connection: psycopg.Connection[Any]) -> Plan:
     present = found["present"] or {}
     for name, (kind, columns) in present.items():
         _check_fit(name, kind, columns or ())
-    if recorded not in (None, head()):
+    if recorded and recorded not in revisions.known():
         raise SchemaError(
             f"{VERSION_TABLE} says {recorded}, which this version of hvac-heartbeat does not know (its newest is "
-            f"{head()}): run the version that wrote it, or a newer one."
+            f"{revisions.known()[0]}): run the version that wrote it, or a newer one."
         )
     return Plan(
         role=found["role"],
         schema=found["schema"],
+        path=found["path"] or "",
         present=tuple(name for name in OBJECTS if name in present),
         missing=tuple(name for name in OBJECTS if name not in present),
         recorded=recorded,
         may_create=found["may_create"],
         may_record=found["may_read"] and found["may_write"] if found["has_versions"] else found["may_create"],
+        ledger=ledger.look(connection),
     )
 
 
@@ -151,66 +165,3 @@ def _check_fit(name: str, kind: str, columns: Collection[str]) -> None:
             f"{name} is there, without {', '.join(lacking)}: give it what it lacks, or rename it; "
             "`hvac-heartbeat migrate --sql` without DB_HOST prints how both are made."
         )
-
-
-def migrate(connection: psycopg.Connection[Any]) -> Plan:
-    """Create what is missing, adopt what is there, and return the plan that was followed.
-
-    Takes an open connection and leaves it open, in autocommit mode. All or nothing: one transaction.
-
-    Raises:
-        SchemaError: when something is missing that the role may not create, or what is there cannot be adopted.
-        psycopg.Error: when the database refuses it.
-    """
-    plan = look(connection)
-    if plan.outcome in (Outcome.CREATED, Outcome.ADOPTED):
-        cursors, connection.cursor_factory = connection.cursor_factory, psycopg.Cursor  # SQLAlchemy's placeholders
-        connection.autocommit = False
-        # Whoever has waited for another migration must see what it did, whatever the database's default is.
-        connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-        try:
-            _upgrade(connection)
-        except sqlalchemy.exc.DBAPIError as error:
-            raise error.orig or error from error
-        finally:
-            connection.rollback()
-            connection.isolation_level = None
-            connection.autocommit, connection.cursor_factory = True, cursors
-    return plan
-
-
-def script(plan: Plan | None = None) -> str:
-    """Return the SQL for somebody else to run: for an empty schema, or what a plan says is missing, unrecorded."""
-    if plan is None or (plan.missing == OBJECTS and plan.recorded is None):
-        text = io.StringIO()
-        command.upgrade(_config(output_buffer=text), "head", sql=True)
-        return text.getvalue()
-    if not plan.missing:
-        return "-- Nothing is missing.\n"
-    from hvac_heartbeat.schema.migrations.versions.r0001_device_state import STATEMENTS
-
-    return "BEGIN;\n" + "".join(f"{STATEMENTS[name].rstrip()};\n" for name in plan.missing) + "\nCOMMIT;\n"
-
-
-def head() -> str:
-    """Return the newest revision's identifier."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
-
-
-def _upgrade(connection: psycopg.Connection[Any]) -> None:
-    engine = sqlalchemy.create_engine(
-        "postgresql+psycopg://",
-        creator=lambda: connection,
-        poolclass=sqlalchemy.pool.StaticPool,
-    )
-    with engine.connect() as wrapped:
-        config = _config()
-        config.attributes["connection"] = wrapped
-        command.upgrade(config, "head")
-        wrapped.commit()
-
-
-def _config(output_buffer: io.StringIO | None = None) -> Config:
-    config = Config(output_buffer=output_buffer) if output_buffer else Config()
-    config.set_main_option("script_location", "hvac_heartbeat.schema:migrations")
-    return config

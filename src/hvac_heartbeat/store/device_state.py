@@ -13,6 +13,7 @@ from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.store.connection import texts
 from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.silence import Ledger
 from hvac_heartbeat.store.sqlstates import StatementRefused
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class DeviceState:
 
     def __init__(self, database: Database, *, new_devices: bool = True) -> None:
         self._database = database
+        self.note_late = Ledger(database).note_late
         named = queries()
         rows = named["rows"]
         if new_devices:

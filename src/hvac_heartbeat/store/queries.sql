@@ -94,6 +94,10 @@ SELECT device_id, 'new' FROM heartbeat WHERE is_known IS NULL
 -- The rows of the batch whose device has a row in the table.
     SELECT * FROM heartbeat WHERE is_known ORDER BY device_id COLLATE "C"
 
+-- name: note_late_heartbeats
+-- Tells the ledger of heartbeats that came after a newer one of their device: ids, times and sites.
+SELECT note_late_heartbeats($1::text[], $2::timestamptz[], $3::text[])
+
 -- name: look
 -- Whether the database answers at all.
 SELECT 1

@@ -92,6 +92,7 @@ _FAILURES: Final = {
         "run `hvac-heartbeat migrate`, or check the role's search_path",
     ),
     "53300": Failure(Remedy.PAUSE, "the database has no connection left", "try again, or raise max_connections"),
+    "55P03": Failure(Remedy.NONE, "somebody else holds a lock in the database"),
     "57P": Failure(Remedy.PAUSE, "the database is restarting or has closed the connection"),
     "P0": Failure(Remedy.REFUSED, "a trigger in the database refuses a row"),
 }

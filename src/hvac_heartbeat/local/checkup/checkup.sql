@@ -34,7 +34,7 @@ SELECT c.oid::regclass::text AS name, format('%I.%I', n.nspname, c.relname) AS s
                               AND EXISTS (SELECT FROM unnest(p.polroles) AS role (oid)
                                            WHERE CASE role.oid WHEN 0 THEN true
                                                  ELSE pg_has_role(role.oid, 'USAGE') END)) AS row_security,
-       pg_has_role(c.relowner, 'USAGE') AS owned,
+       pg_has_role(c.relowner, 'USAGE') AS owned, c.relowner::regrole::text AS owner,
        EXISTS (SELECT FROM pg_index AS i
                 WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
                   AND i.indexprs IS NULL AND i.indnkeyatts = 1
@@ -110,3 +110,41 @@ SELECT has_table_privilege(to_regclass('v_devices_stale'), 'SELECT') AS reads_vi
           FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
          WHERE c.oid = to_regclass('v_devices_stale')) AS view_sql,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS creates
+
+-- name: ledger_role
+-- What the role may do with the ledger ($1: its tables and views), and whether the session runs triggers at all.
+WITH parts AS (
+    SELECT c.relname, n.nspname
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+     WHERE c.relname = ANY ($1) AND NOT has_table_privilege(c.oid, 'SELECT')
+       AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('device_state'))
+)
+SELECT current_setting('session_replication_role') AS replication_role,
+       array(SELECT relname::text FROM parts ORDER BY relname) AS unreadable,
+       array(SELECT format('%I.%I', nspname, relname) FROM parts ORDER BY relname) AS unreadable_sql,
+       CASE WHEN p.oid IS NOT NULL
+            THEN format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) END AS late_function,
+       has_function_privilege(p.oid, 'EXECUTE') AS may_note_late
+  FROM pg_class AS t
+  JOIN pg_namespace AS n ON n.oid = t.relnamespace
+  LEFT JOIN pg_proc AS p ON p.pronamespace = n.oid AND p.proname = 'note_late_heartbeats'
+                         AND oidvectortypes(p.proargtypes) LIKE 'text[], %, text[]'
+ WHERE t.oid = to_regclass('device_state')
+
+-- name: ledger_owners
+-- What the owners of the functions that write lack: the functions have their owners' rights.
+SELECT r.rolname AS owner, quote_ident(r.rolname) AS owner_sql, c.relname AS name,
+       format('%I.%I', n.nspname, c.relname) AS sql, lacking
+  FROM pg_class AS t
+  JOIN pg_namespace AS n ON n.oid = t.relnamespace
+  JOIN pg_roles AS r ON EXISTS (SELECT FROM pg_proc
+                                 WHERE pronamespace = n.oid AND proowner = r.oid
+                                   AND proname IN ('note_silence', 'note_late_heartbeats'))
+ CROSS JOIN (VALUES ('device_state', ARRAY['SELECT', 'UPDATE']),
+                    ('silence', ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']),
+                    ('first_heartbeat', ARRAY['SELECT', 'INSERT', 'UPDATE'])) AS needed (name, rights)
+  JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = needed.name
+ CROSS JOIN LATERAL (SELECT array(SELECT asked FROM unnest(rights) AS asked
+                                   WHERE NOT has_table_privilege(r.oid, c.oid, asked)) AS lacking) AS l
+ WHERE t.oid = to_regclass('device_state') AND lacking <> '{}'
+ ORDER BY c.relname

@@ -11,9 +11,11 @@ import psycopg
 from psycopg.rows import dict_row
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.local.checkup import column_rules, role_rules, server_rules, table_rules
+from hvac_heartbeat.local.checkup import column_rules, ledger_rules, role_rules, server_rules, table_rules
 from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.local.checkup.tls import examine_tls
+from hvac_heartbeat.schema import SchemaError
+from hvac_heartbeat.schema import ledger as silence_ledger
 from hvac_heartbeat.store.connection import connect
 from hvac_heartbeat.store.credentials import credentials
 from hvac_heartbeat.store.queries import queries
@@ -67,8 +69,25 @@ def _inside(connection: BoundedConnection) -> Iterator[Finding]:
         yield from table_rules.foreign_keys(constraints)
         yield from table_rules.indexes(_ask(connection, "indexes"), server["version_num"])
         yield from table_rules.storage(table, autovacuum=server["autovacuum"])
+        found = [*_ledger(connection, table, server)]
+        yield from found or [Finding("ledger", Level.OK, "all of it is there, and it is written")]
 
 
-def _ask(connection: BoundedConnection, query: str) -> list[dict[str, Any]]:
+def _ledger(connection: BoundedConnection, table: dict[str, Any], server: dict[str, Any]) -> Iterator[Finding]:
+    try:
+        ledger = silence_ledger.look(connection)
+    except SchemaError as error:
+        yield Finding("ledger", Level.WRONG, str(error))
+        return
+    yield from ledger_rules.missing(ledger, table)
+    if ledger.is_new:
+        return
+    [role] = _ask(connection, "ledger_role", [*silence_ledger.TABLES, *silence_ledger.VIEWS])
+    yield from ledger_rules.triggers(ledger, table, server, role["replication_role"])
+    yield from ledger_rules.owners(_ask(connection, "ledger_owners"))
+    yield from ledger_rules.role_rights(role, server)
+
+
+def _ask(connection: BoundedConnection, query: str, *parameters: object) -> list[dict[str, Any]]:
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
-        return cursor.execute(queries(_SQL)[query].encode()).fetchall()
+        return cursor.execute(queries(_SQL)[query].encode(), parameters).fetchall()

@@ -62,3 +62,9 @@ ALTER TABLE {table} SET (autovacuum_enabled = true)
 -- name: tune
 -- Changes nothing that is on disk: a page gets its room when it is written anew, by VACUUM FULL or pg_repack.
 ALTER TABLE {table} SET ({settings})
+
+-- name: enable_trigger
+ALTER TABLE {table} ENABLE TRIGGER {trigger}
+
+-- name: run_triggers
+ALTER ROLE {role} IN DATABASE {database} SET session_replication_role = origin

@@ -1,0 +1,69 @@
+"""`hvac-heartbeat silences`: who was silent, from when to when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hvac_heartbeat.cli.arguments import AsJson, Device, Limit, Since, Site, Until, wrong
+from hvac_heartbeat.cli.ledger import fetched, ledger, print_json, show_bounded
+from hvac_heartbeat.cli.output import console, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_HEADINGS = {
+    "device_id": "device",
+    "site_id": "site",
+    "silent_from": "silent since",
+    "length": "silent for",
+    "counted": "counts",
+    "back_at": "back at",
+}
+
+
+def silences(
+    *,
+    site: Site = None,
+    device: Device = None,
+    since: Since = None,
+    until: Until = None,
+    is_open: Annotated[bool, typer.Option("--open", help="Only silences that last.")] = False,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the silences of more than 120 seconds, the newest first.
+
+    A silence does not count in reports where it is no longer than the device's stale_after, or where we were deaf.
+    """
+    if since is not None and until is not None and since >= until:
+        raise wrong("is not after --since", "--until")
+    with ledger() as found:
+        rows = found.rows("silences", site, device, since, until, is_open, fetched(limit, as_json=as_json))
+    if as_json:
+        print_json(rows)
+    elif rows:
+        show_silences(rows, limit)
+    else:
+        where = " there" if site or device or since or until else ""
+        console.print(f"No device {'is' if is_open else 'was'} silent for more than 120 seconds{where}.")
+
+
+def show_silences(rows: Sequence[dict[str, Any]], limit: int | None = None, *, of_one_device: bool = False) -> None:
+    """Print silences as a table; the day of a return is left out where it is that of the silence's beginning."""
+    some_do_not_count = not all(row["counts"] for row in rows)
+    shown = [
+        row
+        | {
+            "back_at": moment(row["silent_to"], now=row["silent_from"]) if row["silent_to"] else "not yet",
+            "counted": ("yes" if row["counts"] else "no") if some_do_not_count else None,
+        }
+        for row in rows
+    ]
+    if not rows:
+        console.print("No device was silent for more than 120 seconds.")
+        return
+    always = [name for name in _HEADINGS if name not in {"back_at", "counted"}]
+    headings = {name: heading for name, heading in _HEADINGS.items() if not (of_one_device and name == "device_id")}
+    show_bounded(shown, limit, headings, *always)

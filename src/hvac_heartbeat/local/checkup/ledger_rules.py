@@ -1,0 +1,93 @@
+"""What is wrong with the ledger of silence, which heartbeats are written without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from hvac_heartbeat.local.checkup.finding import Finding, Level
+from hvac_heartbeat.local.checkup.fixes import fix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hvac_heartbeat.schema import Ledger
+
+    Facts = Mapping[str, Any]
+
+_LOST: Final = "Without it there is no history of silences and no report, and a late heartbeat corrects nothing."
+
+
+def missing(ledger: Ledger, table: Facts) -> Iterator[Finding]:
+    """Say which parts are missing, what is lost without them, and who can make them."""
+    if not ledger.missing:
+        return
+    if not ledger.is_supported:
+        yield Finding("ledger", Level.NOTE, f"no ledger of silence: {ledger.obstacle}", _LOST)
+        return
+    who = (
+        f"Run `hvac-heartbeat migrate` as {table['owner']}, or as another role that has CREATE on schema "
+        f"{table['schema']} and SELECT, UPDATE and TRIGGER on {table['name']}."
+    )
+    if ledger.is_new:
+        yield Finding("ledger", Level.WARNING, "the ledger of silence is not there", f"{_LOST} {who}")
+        return
+    yield Finding(
+        "ledger",
+        Level.WRONG if ledger.was_blind else Level.WARNING,
+        f"missing: {', '.join(ledger.missing)}",
+        "Run `hvac-heartbeat migrate` as the role that made the ledger"
+        + (": until then, silences that end are not written." if ledger.was_blind else "."),
+    )
+
+
+def triggers(ledger: Ledger, table: Facts, role: Facts, replication_role: str) -> Iterator[Finding]:
+    """Say what keeps the triggers from running."""
+    for name in ledger.disabled:
+        yield Finding(
+            "ledger",
+            Level.WRONG,
+            f"trigger {name} is disabled",
+            "Silences that end are not written: enable it.",
+            fix("enable_trigger", table=table["sql"], trigger=name),
+        )
+    if replication_role == "replica":
+        yield Finding(
+            "ledger",
+            Level.WRONG,
+            "session_replication_role is replica for this role, and no trigger runs",
+            "Silences that end are not written, and foreign keys are not looked at: set it back, as a superuser.",
+            fix("run_triggers", role=role["role_sql"], database=role["name_sql"]),
+        )
+
+
+def owners(found: Sequence[Facts]) -> Iterator[Finding]:
+    """Say what the owners of the ledger's functions lack, with whose rights the functions work."""
+    for lack in found:
+        rights = ", ".join(lack["lacking"])
+        yield Finding(
+            "ledger",
+            Level.WRONG,
+            f"role {lack['owner']}, who owns the ledger's functions, lacks {rights} on {lack['name']}",
+            "Silences are not written, or late heartbeats do not correct them: grant it.",
+            fix("grant", rights=rights, relation=lack["sql"], role=lack["owner_sql"]),
+        )
+
+
+def role_rights(facts: Facts, role: Facts) -> Iterator[Finding]:
+    """Say what the role itself lacks: to correct the ledger, and to read it."""
+    if facts["late_function"] and not facts["may_note_late"]:
+        yield Finding(
+            "ledger",
+            Level.WRONG,
+            "the role may not call note_late_heartbeats",
+            "Late heartbeats do not correct the ledger: grant it.",
+            fix("grant", rights="EXECUTE", relation=f"FUNCTION {facts['late_function']}", role=role["role_sql"]),
+        )
+    if facts["unreadable"]:
+        yield Finding(
+            "ledger",
+            Level.WARNING,
+            f"the role cannot read {', '.join(facts['unreadable'])}",
+            "Heartbeats do not need it; `hvac-heartbeat status`, `silences` and `report` do.",
+            fix("grant", rights="SELECT", relation=", ".join(facts["unreadable_sql"]), role=role["role_sql"]),
+        )

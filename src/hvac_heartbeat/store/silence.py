@@ -1,0 +1,68 @@
+"""The ledger of silence, as far as the ingest knows it: heartbeats that came late are evidence (docs/liveness.md)."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.store.queries import queries
+from hvac_heartbeat.store.sqlstates import StatementRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hvac_heartbeat.heartbeat import Heartbeat
+    from hvac_heartbeat.store.database import Database
+
+_LEFT_ALONE_S: Final = 300.0
+_BATCH_LIMIT: Final = 10_000  # heartbeats a statement, so that a retry gets further than a try that ran out of time
+_NO_LEDGER: Final = "42883"  # undefined_function (PostgreSQL manual, appendix A)
+# What may pass by itself: connections, logins, failovers, deadlocks, locks, cancellations and restarts. All else waits
+# for a person, and heartbeats must not wait with it.
+_MAY_PASS: Final = ("08", "25", "28", "3D", "40", "53300", "55P03", "57")
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Ledger:
+    """Notes late heartbeats in a database that has a ledger, and leaves one alone that cannot take them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._statement = queries()["note_late_heartbeats"].encode()
+        self._left_alone_until = 0.0
+
+    def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
+        """Note heartbeats, all of them with a time, and return what keeps the ledger from it.
+
+        A database without a ledger is no reason. Either is asked again after five minutes only.
+
+        Raises:
+            StoreUnavailable: what kept it from it may pass. Sent again, the heartbeats will be late again.
+        """
+        if time.monotonic() < self._left_alone_until:
+            return None
+        try:
+            for start in range(0, len(heartbeats), _BATCH_LIMIT):
+                parameters = _as_arrays(heartbeats[start : start + _BATCH_LIMIT])
+                self._database.execute(self._statement, parameters, deadline)
+        except (StatementRefused, StoreUnavailable) as error:
+            if error.sqlstate is None or error.sqlstate.startswith(_MAY_PASS):
+                raise
+            self._left_alone_until = time.monotonic() + _LEFT_ALONE_S
+            return None if error.sqlstate == _NO_LEDGER else f"{error.cause} (SQLSTATE {error.sqlstate})"
+        return None
+
+
+def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes]:
+    """Return ids, times and sites in PostgreSQL's text form of arrays, which is JSON's but for the braces."""
+    columns: list[list[object]] = [
+        [heartbeat.device_id for heartbeat in heartbeats],
+        [heartbeat.received_at and heartbeat.received_at.astimezone(UTC) for heartbeat in heartbeats],
+        [heartbeat.site_id for heartbeat in heartbeats],
+    ]
+    return [b"{" + _encode(column)[1:-1] + b"}" for column in columns]

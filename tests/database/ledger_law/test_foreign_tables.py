@@ -1,0 +1,108 @@
+"""Tables that are not quite ours: times from the future, which end no silence, infinite ones, and other types."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.database.ledger_law.schema import LEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+    Handler = Callable[[object], Any]
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def at(minutes: float) -> datetime:
+    return NOW + timedelta(minutes=minutes)
+
+
+@pytest.fixture
+def send(handler: Handler, connection: psycopg.Connection) -> Callable[[float], None]:
+    """Send a heartbeat of the one device at a minute from now."""
+    connection.execute(LEDGER)
+
+    def send(minutes: float) -> None:
+        body = {"device_id": "d", "site_id": "s", "received_at": at(minutes).isoformat()}
+        assert handler(body)["statusCode"] == 200
+
+    return send
+
+
+def meddle(connection: psycopg.Connection, last_seen: datetime | str) -> None:
+    connection.execute("UPDATE device_state SET last_seen_ts = %s", [last_seen])
+
+
+def silences(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return connection.execute("SELECT silent_from, silent_to, site_id FROM silence ORDER BY 1").fetchall()
+
+
+def first(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return connection.execute("SELECT first_seen_ts FROM first_heartbeat").fetchall()
+
+
+@pytest.mark.parametrize("times", [[30], [6, 60], [60, 6.5, 7], [60, "infinity"], ["infinity"]])
+def test_a_time_from_the_future_ends_no_silence(
+    send: Callable[[float], None], connection: psycopg.Connection, times: list[float | str]
+) -> None:
+    """Whatever was written, and however often: the silence ends with the heartbeat that heals it."""
+    send(-60)
+    for time in times:
+        meddle(connection, time if isinstance(time, str) else at(time))
+    send(-10)
+    assert silences(connection) == [(at(-60), at(-10), "s")]
+    send(-40)  # late
+    assert silences(connection) == [(at(-60), at(-40), "s"), (at(-40), at(-10), "s")]
+
+
+@pytest.mark.parametrize("time", [at(30), "infinity"])
+def test_a_time_from_the_future_makes_no_silence_of_a_device_that_was_there(
+    send: Callable[[float], None], connection: psycopg.Connection, time: datetime | str
+) -> None:
+    send(-60)
+    send(-2)
+    meddle(connection, time)
+    send(-1)
+    assert silences(connection) == [(at(-60), at(-2), "s")]
+
+
+@pytest.mark.parametrize("time", [at(30), "infinity", "-infinity"])
+def test_a_first_time_that_is_none_is_corrected_by_the_first_heartbeat(
+    send: Callable[[float], None], connection: psycopg.Connection, time: datetime | str
+) -> None:
+    connection.execute("INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES ('d', 'x', %s)", [time])
+    send(-60)
+    assert (silences(connection), first(connection)) == ([], [(at(-60),)])
+    send(-30)
+    send(-70)
+    assert silences(connection) == [(at(-70), at(-60), "s"), (at(-60), at(-30), "s")]
+    assert first(connection) == [(at(-70),)]
+
+
+def test_heartbeats_within_five_minutes_of_the_future_are_evidence(
+    send: Callable[[float], None], connection: psycopg.Connection
+) -> None:
+    """Such a time is not overwritten, so they are outdated."""
+    send(-60)
+    meddle(connection, at(4))
+    send(-30)
+    assert silences(connection) == [(at(-60), at(-30), "s"), (at(-30), at(4), "s")]
+
+
+@pytest.mark.parametrize("kind", ["varchar(256)", "char(12)", "citext"])
+def test_ids_of_another_type_are_found_in_the_ledger(
+    handler: Handler, connection: psycopg.Connection, kind: str
+) -> None:
+    connection.execute("CREATE EXTENSION citext; DROP VIEW v_devices_stale")
+    connection.execute(f"ALTER TABLE device_state ALTER device_id TYPE {kind}")
+    connection.execute(LEDGER)
+    for minutes in (-60, -10, -40):
+        handler({"device_id": "D", "site_id": "s", "received_at": at(minutes).isoformat()})
+    assert silences(connection) == [(at(-60), at(-40), "s"), (at(-40), at(-10), "s")]
+    assert first(connection) == [(at(-60),)]
