@@ -85,6 +85,27 @@ def test_a_first_time_that_is_none_is_corrected_by_the_first_heartbeat(
     assert first(connection) == [(at(-70),)]
 
 
+def test_a_time_that_is_taken_away_takes_nothing_from_the_ledger(
+    send: Callable[[float], None], connection: psycopg.Connection
+) -> None:
+    send(-60)
+    send(-30)
+    meddle(connection, "-infinity")
+    send(-10)
+    send(-5)
+    assert silences(connection) == [(at(-60), at(-30), "s"), (at(-10), at(-5), "s")]
+    assert first(connection) == [(at(-60),)]
+
+
+def test_a_device_that_was_deleted_begins_anew(send: Callable[[float], None], connection: psycopg.Connection) -> None:
+    send(-60)
+    send(-30)
+    connection.execute("DELETE FROM device_state")
+    send(-10)
+    assert silences(connection) == [(at(-60), at(-30), "s")]
+    assert first(connection) == [(at(-10),)]
+
+
 def test_heartbeats_within_five_minutes_of_the_future_are_evidence(
     send: Callable[[float], None], connection: psycopg.Connection
 ) -> None:

@@ -87,12 +87,12 @@ BEGIN
     IF TG_OP = 'INSERT' OR OLD.last_seen_ts = '-infinity' THEN
         INSERT INTO first_heartbeat (device_id, first_seen_ts)
             SELECT NEW.device_id, seen_at WHERE seen_at > '-infinity'
-            ON CONFLICT (device_id) DO UPDATE SET first_seen_ts = excluded.first_seen_ts;
+            ON CONFLICT (device_id) DO UPDATE SET first_seen_ts = excluded.first_seen_ts WHERE TG_OP = 'INSERT';
     ELSIF NEW.last_seen_ts > OLD.last_seen_ts THEN
         INSERT INTO silence (device_id, silent_from, silent_to, site_id)
             VALUES (OLD.device_id, OLD.last_seen_ts, seen_at, OLD.site_id)
             ON CONFLICT (device_id, silent_from) DO UPDATE SET silent_to = excluded.silent_to;
-    ELSE
+    ELSIF NEW.last_seen_ts > '-infinity' THEN
         -- Another program's time from the future was taken back. It was no heartbeat, so it ended no silence.
         DELETE FROM silence
               WHERE device_id = OLD.device_id AND (silent_to = OLD.last_seen_ts OR silent_to > now())
