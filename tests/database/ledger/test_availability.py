@@ -146,3 +146,30 @@ def test_intervals_are_told_in_days_and_hours(ledger: Ledger) -> None:
     assert figures == ("19 days 06:00:00", "19 days 05:50:00", "19 days 05:50:00", "19 days 05:50:00")
     figures = ledger.one(f"SELECT {columns} FROM site_availability(NULL, NULL)")  # noqa: S608
     assert figures == ("19 days 06:00:00", "19 days 05:50:00", "19 days 05:50:00", "19 days 05:50:00")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "v_device_liveness",
+        "v_site_liveness",
+        "v_silences",
+        "device_availability(NULL, NULL)",
+        "site_availability(NULL, NULL)",
+    ],
+)
+def test_a_new_ledger_s_answers_are_not_worth_compiling(hour: Ledger, answer: str) -> None:
+    """Without statistics PostgreSQL guesses the tables' sizes; above jit_above_cost it compiles for a second or two."""
+    (limit,) = hour.one("SELECT boot_val::float8 FROM pg_settings WHERE name = 'jit_above_cost'")
+    ((plan,),) = hour.one(f"EXPLAIN (FORMAT JSON) SELECT * FROM {answer}")  # noqa: S608 - ours
+    assert plan["Plan"]["Total Cost"] < limit
+
+
+def test_a_report_on_one_device_reads_that_device_alone(hour: Ledger) -> None:
+    """PostgreSQL opens the function, so that the condition reaches the ledger's key."""
+    hour.connection.execute("SET enable_seqscan = off")  # for a table of one row it would not use an index
+    lines = hour.rows("EXPLAIN SELECT * FROM device_availability(NULL, NULL) WHERE device_id = 'a'")
+    plan = "\n".join(line for (line,) in lines)
+    assert "Function Scan on device_availability" not in plan
+    assert "Seq Scan on silence" not in plan
+    assert "Index Cond: ((device_id = 'a'::text) AND (silent_from <" in plan

@@ -205,7 +205,7 @@ SELECT device_id,
   FROM device_state
   LEFT JOIN liveness_policy AS of_device ON of_device.scope = 'device' AND of_device.subject = device_id
   LEFT JOIN liveness_policy AS of_site   ON of_site.scope   = 'site'   AND of_site.subject   = site_id
-  LEFT JOIN liveness_policy AS of_fleet  ON of_fleet.scope  = 'fleet';
+  LEFT JOIN liveness_policy AS of_fleet  ON of_fleet.scope  = 'fleet'  AND of_fleet.subject  = '';
 
 -- The devices in maintenance now.
 CREATE OR REPLACE VIEW v_in_maintenance AS
@@ -290,8 +290,8 @@ BEGIN ATOMIC
           LEFT JOIN maintenance AS of_site   ON of_site.scope = 'site'     AND of_site.subject = state.site_id
           LEFT JOIN maintenance AS of_device ON of_device.scope = 'device' AND of_device.subject = state.device_id
          CROSS JOIN v_deaf
-         CROSS JOIN ledger_start
-         CROSS JOIN LATERAL greatest(since, first_seen_ts, started_at) AS known_from
+         CROSS JOIN LATERAL greatest(
+               since, first_seen_ts, (SELECT started_at FROM ledger_start)) AS known_from
          CROSS JOIN LATERAL (
                SELECT tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, now()))))
                       - coalesce(of_site.times, '{}') - coalesce(of_device.times, '{}') - deaf
