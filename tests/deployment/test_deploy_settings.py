@@ -194,15 +194,9 @@ class TestThePassword:
 def test_every_parameter_and_limit_is_the_templates(written: dict[str, Any]) -> None:
     parameters = written["Parameters"]
     assert set(variables.PARAMETERS.values()) <= set(parameters)
-    for name, value, fits in (
-        ("MEMORY", 127, False),
-        ("MEMORY", 128, True),
-        ("MEMORY", 1000, True),
-        ("MEMORY", 10_240, True),
-        ("MEMORY", 10_241, False),
-    ):
-        limits = parameters["MemorySize"]
-        assert fits == (limits["MinValue"] <= value <= limits["MaxValue"]) == is_taken(name, str(value))
+    limits = parameters["MemorySize"]
+    for value, fits in ((127, False), (128, True), (1000, True), (10_240, True), (10_241, False)):
+        assert fits == (limits["MinValue"] <= value <= limits["MaxValue"]) == is_taken("MEMORY", str(value))
     assert all(is_taken("TIMEOUT", str(value)) for value in parameters["Timeout"]["AllowedValues"])
     assert all(is_taken("API_AUTH", value) for value in parameters["HttpApi"]["AllowedValues"])
 
