@@ -99,7 +99,8 @@ def write(ledger: Ledger, world: World) -> None:
                 execute("INSERT INTO silence VALUES (%s, %s, %s, %s)", gap)
     for (scope, subject), stale_after in world.policies.items():
         days, rest = divmod(stale_after, 24 * 60 * MINUTE)
-        ledger.policy(scope, subject, f"{days} days {rest} microseconds")
+        seconds, rest = divmod(rest, 1_000_000)  # PostgreSQL 14 reads no field beyond 32 bits
+        ledger.policy(scope, subject, f"{days} days {seconds} seconds {rest} microseconds")
     for interval in world.deaf:
         execute("INSERT INTO deaf_interval (starts_at, ends_at) VALUES (%s, %s)", [*bounds(interval)])
     write_maintenance(ledger, world)
