@@ -30,7 +30,7 @@ BEGIN ATOMIC
                               ORDER BY device_id COLLATE "C", opened_at)) AS content
           FROM (SELECT 'Silence Opened' AS kind, episode.*, opened_at AS waits_since
                   FROM episode
-                  JOIN quiet_devices(heard_until) AS device USING (device_id)
+                  JOIN quiet_devices(heard_until, 'infinity') AS device USING (device_id)
                  WHERE closed_at IS NULL AND NOT told_closed AND NOT told_open AND (is_stale OR is_flapping)
                  UNION ALL
                 SELECT 'Silence Ended', episode.*, closed_at
@@ -42,7 +42,7 @@ BEGIN ATOMIC
            coalesce(flapping, '{}'), waits_since, content
       FROM told
       LEFT JOIN (SELECT site_id, count(*) AS devices, count(*) FILTER (WHERE is_stale) AS silent
-                   FROM quiet_devices(heard_until)
+                   FROM quiet_devices(heard_until, 'infinity')
                    JOIN (SELECT DISTINCT site_id FROM told) AS named USING (site_id)
                   GROUP BY site_id) AS site ON site.site_id = told.site_id;
 END;
@@ -199,7 +199,7 @@ $$;
 
 -- Two messages about the whole fleet in any ten minutes: that it is silent, and that it is heard again. One that began
 -- and ended before it could be told is told once.
-CREATE FUNCTION tell_fleet(fleet fleet_survey) RETURNS void
+CREATE FUNCTION tell_fleet(devices bigint, stale bigint) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -213,11 +213,11 @@ BEGIN
         state := CASE WHEN silence.ended_at IS NULL THEN 'began' ELSE 'ended' END;
         PERFORM put_message('Ingest Deaf', 'fleet', NULL, state || ' ' || silence.opened_at, jsonb_strip_nulls(jsonb_build_object(
             'state', state, 'silent_from', silence.silent_from, 'ended_at', silence.ended_at,
-            'evidence', silence.evidence, 'devices', fleet.devices, 'silent', fleet.stale,
+            'evidence', silence.evidence, 'devices', devices, 'silent', stale,
             'text', CASE state
                 WHEN 'began' THEN format('Almost nobody of the fleet is heard since %s: %s of %s devices are silent; '
                                          'no device is told of while this lasts',
-                                         time_in_words(silence.silent_from), fleet.stale, fleet.devices)
+                                         time_in_words(silence.silent_from), stale, devices)
                 ELSE format('The fleet is heard again; almost nobody of it was heard from %s to %s',
                             time_in_words(silence.silent_from), time_in_words(silence.ended_at)) END
                 || coalesce(' (' || silence.evidence || ')', ''))));
@@ -238,10 +238,11 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 SET timezone = 'UTC'
 AS $$
+#variable_conflict use_column
 DECLARE
-    fleet  fleet_survey;
-    seen   record;
-    before bigint;
+    fleet   fleet_glance;
+    silent  silent_part;
+    last_id bigint;
 BEGIN
     IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
         RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
@@ -251,21 +252,21 @@ BEGIN
         RETURN QUERY SELECT true, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false;
         RETURN;
     END IF;
-    SELECT count(*) INTO before FROM message;
-    SELECT * INTO seen FROM horizon();
-    fleet := survey(seen.heard_until, seen.newest);
-    PERFORM note_fleet_silence(fleet, unreachable, canary);
+    last_id := coalesce((SELECT max(id) FROM message), 0);
+    fleet := glance();
+    silent := count_silent(fleet.heard_until);
+    PERFORM note_fleet_silence(fleet, silent, unreachable, canary);
     is_fleet_silent := EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
-    closed := close_episodes(seen.heard_until);
+    closed := close_episodes(fleet.heard_until);
     opened := 0;
     IF NOT is_fleet_silent THEN
-        opened := open_episodes(seen.heard_until, fleet.due_sites);
-        PERFORM tell_sites(seen.heard_until);
+        opened := open_episodes(fleet.heard_until, silent.due_sites);
+        PERFORM tell_sites(fleet.heard_until);
         PERFORM tell_standing();
     END IF;
-    PERFORM tell_fleet(fleet);
-    messages := (SELECT count(*) FROM message) - before;
+    PERFORM tell_fleet(fleet.devices, silent.stale);
     DELETE FROM message WHERE created_at < now() - interval '30 days';
-    RETURN QUERY SELECT false, fleet.devices, fleet.stale, opened, closed, messages, is_fleet_silent;
+    RETURN QUERY SELECT false, fleet.devices, silent.stale, opened, closed,
+                        (SELECT count(*) FROM message WHERE id > last_id), is_fleet_silent;
 END
 $$;

@@ -78,29 +78,37 @@ SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN 
                    FROM deaf_interval WHERE starts_at <= now()),
                 (SELECT max(ended_at) FROM fleet_silence)) AS heard_from;
 
--- Up to when we have heard everything, and the newest heartbeat. A queue that is being drained shows by heartbeats that
--- were written late: what came after them may still be in it.
-CREATE FUNCTION horizon(OUT heard_until timestamptz, OUT newest timestamptz)
-LANGUAGE sql STABLE
+-- The fleet at a glance, in one cheap look at every row: up to when we have heard everything, the newest heartbeat, and
+-- how many devices count. A queue that is being drained shows by heartbeats that were written late: what came after them
+-- may still be in it. (A subquery without a table is computed once, and not for each row.)
+CREATE TYPE fleet_glance AS (heard_until timestamptz, newest timestamptz, devices bigint);
+
+CREATE FUNCTION glance() RETURNS fleet_glance
+LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT now() - CASE WHEN count(*) FILTER (WHERE is_late) < 3 THEN interval '0'
-                        ELSE max(updated_at - last_seen_ts) FILTER (WHERE is_late) END,
-           max(last_seen_ts)
-      FROM (SELECT last_seen_ts, updated_at,
-                   updated_at > now() - interval '60 seconds'
-                   AND updated_at > last_seen_ts + interval '60 seconds'
-                   AND updated_at < last_seen_ts + interval '24 hours' AS is_late
+    SELECT now() - CASE WHEN count(*) FILTER (WHERE is_late) >= 3
+                        THEN max(updated_at - last_seen_ts) FILTER (WHERE is_late) ELSE '0' END,
+           max(last_seen_ts),
+           count(*) FILTER (WHERE device_id NOT IN (SELECT subject FROM v_quiet_rule
+                                                     WHERE scope = 'device' AND in_maintenance)
+                              AND site_id NOT IN (SELECT subject FROM v_quiet_rule
+                                                   WHERE scope = 'site' AND in_maintenance))
+      FROM (SELECT *, last_seen_ts < (SELECT now() - interval '60 seconds')
+                      AND updated_at > (SELECT now() - interval '60 seconds')
+                      AND updated_at - last_seen_ts > interval '60 seconds'
+                      AND updated_at - last_seen_ts < interval '24 hours' AS is_late
               FROM device_state
-             WHERE isfinite(last_seen_ts) AND last_seen_ts <= now() + interval '5 minutes') AS device;
+             WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')) AS device;
 END;
 
--- The devices that count: not in maintenance, and with a time that can be true. A device is stale when it was quiet
--- for longer than its stale_after, and due for telling after half as long again. It is out when it is stale, or came
--- back from being stale within the last three minutes (a sweep that comes late sees a fleet that is half back).
-CREATE FUNCTION quiet_devices(heard_until timestamptz)
+-- The devices that count and were not seen since `seen_before`: not in maintenance, and with a time that can be true. A
+-- device is stale when it was quiet for longer than its stale_after, and due for telling after half as long again. It
+-- is out when it is stale, or came back from being stale within the last three minutes: a sweep that comes late sees a
+-- fleet that is half back.
+CREATE FUNCTION quiet_devices(heard_until timestamptz, seen_before timestamptz)
 RETURNS TABLE (device_id text, site_id text, last_seen_ts timestamptz, quiet_from timestamptz, is_stale boolean,
                is_due boolean, out_from timestamptz)
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT device_id, site_id, last_seen_ts, quiet_from, is_stale, quiet_from < heard_until - stale_after * 1.5,
            CASE WHEN is_stale THEN last_seen_ts
@@ -110,24 +118,40 @@ BEGIN ATOMIC
               FROM device_state AS state
               LEFT JOIN v_quiet_rule AS own ON own.scope = 'device' AND own.subject = state.device_id
               LEFT JOIN v_quiet_rule AS site ON site.scope = 'site' AND site.subject = state.site_id
-              LEFT JOIN v_quiet_rule AS fleet ON fleet.scope = 'fleet'
               LEFT JOIN (SELECT device_id, max(silent_from) AS silent_from, max(silent_to) AS silent_to
                            FROM silence WHERE silent_to > now() - interval '3 minutes'
                           GROUP BY device_id) AS back ON back.device_id = state.device_id
              CROSS JOIN v_heard_from
-             CROSS JOIN LATERAL (SELECT coalesce(own.stale_after, site.stale_after, fleet.stale_after,
-                                                 interval '120 seconds') AS stale_after) AS rule
+             CROSS JOIN LATERAL (
+                   SELECT coalesce(own.stale_after, site.stale_after,
+                                   (SELECT stale_after FROM v_quiet_rule WHERE scope = 'fleet'),
+                                   interval '120 seconds') AS stale_after) AS rule
              CROSS JOIN LATERAL (SELECT greatest(v_heard_from.heard_from, own.maintained_until,
                                                  site.maintained_until) AS heard_from) AS grace
              CROSS JOIN LATERAL (SELECT greatest(last_seen_ts, grace.heard_from) AS quiet_from) AS quiet
-             WHERE isfinite(last_seen_ts) AND last_seen_ts <= now() + interval '5 minutes'
+             WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')
+               AND last_seen_ts < seen_before
                AND own.in_maintenance IS NOT TRUE AND site.in_maintenance IS NOT TRUE) AS device;
+END;
+
+-- How many of them there are, how many are stale, and which sites have one that is due and of which nothing is told yet.
+-- Nested loops are off here and below, because no statistics can say how many devices fell silent since they were made.
+CREATE TYPE silent_part AS (quiet bigint, stale bigint, due_sites text[]);
+
+CREATE FUNCTION count_silent(heard_until timestamptz) RETURNS silent_part
+LANGUAGE sql STABLE PARALLEL SAFE
+SET enable_nestloop = off
+BEGIN ATOMIC
+    SELECT count(*), count(*) FILTER (WHERE is_stale),
+           array_agg(DISTINCT site_id) FILTER (WHERE is_due AND episode.device_id IS NULL)
+      FROM quiet_devices(heard_until, now() - interval '120 seconds')
+      LEFT JOIN (SELECT device_id FROM episode WHERE closed_at IS NULL) AS episode USING (device_id);
 END;
 
 -- Whether three heartbeats of a device are proven: every gap between two that is no silence is at most 120 seconds.
 -- Of a device that was there before the ledger it is taken for granted.
 CREATE FUNCTION is_known(device text, last_seen timestamptz) RETURNS boolean
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce((SELECT 1 + gaps + ceil(extract(epoch FROM last_seen - first_seen_ts - length) / 120) >= 3
                        FROM first_heartbeat
@@ -136,45 +160,41 @@ BEGIN ATOMIC
                       WHERE device_id = device), true);
 END;
 
--- The fleet in one row. Awaited are the devices that were heard within a day of the newest heartbeat: what is dead for
--- longer says nothing about us. A fleet is silent when nine of ten awaited devices are stale and nine of ten sites dark,
--- and was silent when they were out.
-CREATE TYPE fleet_survey AS (devices bigint, stale bigint, sites bigint, is_silent boolean, was_silent boolean,
-                             silent_from timestamptz, due_sites text[]);
+-- Whether the whole fleet is silent now, whether it was a moment ago, and from when on nobody was heard. Awaited are the
+-- devices that were heard within a day of the newest heartbeat: what is dead for longer says nothing about us. A fleet
+-- is silent when nine of ten awaited devices are stale and nine of ten sites dark, and it was silent when they are out.
+CREATE TYPE fleet_survey AS (sites bigint, is_silent boolean, was_silent boolean, silent_from timestamptz);
 
-CREATE FUNCTION survey(heard_until timestamptz, newest timestamptz) RETURNS fleet_survey
-LANGUAGE sql STABLE
+CREATE FUNCTION survey(glance fleet_glance) RETURNS fleet_survey
+LANGUAGE sql STABLE PARALLEL SAFE
+SET enable_nestloop = off
 BEGIN ATOMIC
-    SELECT coalesce(sum(devices), 0)::bigint, coalesce(sum(stale), 0)::bigint,
-           count(*) FILTER (WHERE awaited > 0),
-           coalesce(sum(awaited_stale) >= 0.9 * nullif(sum(awaited), 0)
-                    AND count(*) FILTER (WHERE awaited_stale = awaited AND awaited > 0)
-                        >= 0.9 * count(*) FILTER (WHERE awaited > 0), false),
-           coalesce(sum(awaited_out) >= 0.9 * nullif(sum(awaited), 0)
-                    AND count(*) FILTER (WHERE awaited_out = awaited AND awaited > 0)
-                        >= 0.9 * count(*) FILTER (WHERE awaited > 0), false),
-           max(out_from),
-           array_agg(site_id) FILTER (WHERE has_due)
-      FROM (SELECT device.site_id, count(*) AS devices, count(*) FILTER (WHERE is_stale) AS stale,
-                   count(*) FILTER (WHERE last_seen_ts > since) AS awaited,
-                   count(*) FILTER (WHERE last_seen_ts > since AND is_stale) AS awaited_stale,
-                   count(*) FILTER (WHERE last_seen_ts > since AND out_from IS NOT NULL) AS awaited_out,
-                   max(out_from) FILTER (WHERE last_seen_ts > since) AS out_from,
-                   bool_or(is_due AND episode.device_id IS NULL) AS has_due
-              FROM quiet_devices(heard_until) AS device
-             CROSS JOIN (SELECT newest - interval '24 hours' AS since) AS day
-              LEFT JOIN (SELECT device_id FROM episode WHERE closed_at IS NULL) AS episode USING (device_id)
-             GROUP BY device.site_id) AS site;
+    SELECT count(*), coalesce(sum(stale) >= 0.9 * sum(awaited) AND count(*) FILTER (WHERE stale = awaited) >= 0.9 * count(*), false),
+           coalesce(sum(away) >= 0.9 * sum(awaited) AND count(*) FILTER (WHERE away = awaited) >= 0.9 * count(*), false),
+           max(out_from)
+      FROM (SELECT site_id, count(*) AS awaited, count(*) FILTER (WHERE is_stale) AS stale,
+                   count(out_from) AS away, max(out_from) AS out_from
+              FROM quiet_devices((glance).heard_until, 'infinity')
+             WHERE last_seen_ts > (glance).newest - interval '24 hours'
+             GROUP BY site_id) AS site;
 END;
 
 -- -------------------------------------------------------------------------------------------- what is to be told
 
 -- The silence of the whole fleet: begin it, end it, look for evidence that it was us, and keep that as a deaf interval.
 -- A sweep that comes late begins and ends it at once.
-CREATE FUNCTION note_fleet_silence(fleet fleet_survey, unreachable tstzrange, canary text) RETURNS void
+CREATE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, unreachable tstzrange, canary text) RETURNS void
 LANGUAGE plpgsql
 AS $$
+DECLARE
+    fleet fleet_survey;
 BEGIN
+    -- No rule is shorter than 120 seconds, so that each device needs to be judged only where less than one in ten was
+    -- heard within them without having been silent before.
+    IF glance.devices - silent.quiet - (SELECT count(*) FROM silence WHERE silent_to > now() - interval '3 minutes')
+       <= 0.1 * glance.devices THEN
+        fleet := survey(glance);
+    END IF;
     IF fleet.was_silent AND (fleet.sites >= 3 OR unreachable IS NOT NULL) THEN
         INSERT INTO fleet_silence (silent_from, opened_at) SELECT fleet.silent_from, now()
          WHERE NOT EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
@@ -185,7 +205,7 @@ BEGIN
                    CASE WHEN unreachable && tstzrange(silent_from, coalesce(ended_at, now()), '[]')
                         THEN 'the database could not be reached'
                         WHEN ended_at IS NULL AND EXISTS (
-                             SELECT FROM quiet_devices(now()) WHERE device_id = canary AND out_from IS NOT NULL)
+                             SELECT FROM quiet_devices(now(), 'infinity') WHERE device_id = canary AND out_from IS NOT NULL)
                         THEN 'the canary was not heard'
                         WHEN (SELECT count(*) FROM device_state
                                WHERE last_seen_ts > silent_from AND last_seen_ts <= coalesce(ended_at, now())
@@ -195,7 +215,7 @@ BEGIN
              WHERE evidence IS NULL AND coalesce(ended_at > now() - interval '1 hour', true)) AS found
      WHERE silence.opened_at = found.opened_at AND found.evidence IS NOT NULL;
     UPDATE fleet_silence SET ended_at = now()
-     WHERE ended_at IS NULL AND NOT (fleet.is_silent AND fleet.sites >= 3);
+     WHERE ended_at IS NULL AND (fleet.is_silent AND fleet.sites >= 3) IS NOT TRUE;
     WITH proven AS (
         UPDATE fleet_silence SET is_deaf = true
          WHERE ended_at IS NOT NULL AND evidence IS NOT NULL AND NOT is_deaf
@@ -244,20 +264,26 @@ $$;
 -- for the third time within the hour is flapping, until it is steady for a quarter of an hour.
 CREATE FUNCTION open_episodes(heard_until timestamptz, due_sites text[]) RETURNS bigint
 LANGUAGE plpgsql
+SET enable_nestloop = off
 AS $$
 DECLARE
     opened bigint;
 BEGIN
-    UPDATE episode SET is_flapping = false, told_open = false, silent_from = device.last_seen_ts
-      FROM quiet_devices(heard_until) AS device
-     WHERE device.device_id = episode.device_id AND closed_at IS NULL AND is_flapping
-       AND is_due AND quiet_from < heard_until - interval '15 minutes';
+    IF EXISTS (SELECT FROM episode WHERE closed_at IS NULL AND is_flapping) THEN
+        UPDATE episode SET is_flapping = false, told_open = false, silent_from = device.last_seen_ts
+          FROM quiet_devices(heard_until, now() - interval '120 seconds') AS device
+         WHERE device.device_id = episode.device_id AND closed_at IS NULL AND is_flapping
+           AND is_due AND quiet_from < heard_until - interval '15 minutes';
+    END IF;
+    IF due_sites IS NULL THEN
+        RETURN 0;
+    END IF;
     INSERT INTO episode (device_id, site_id, silent_from, opened_at, is_flapping)
     SELECT device_id, site_id, last_seen_ts, now(),
            (SELECT count(*) FROM episode AS past
              WHERE past.device_id = silent.device_id AND past.opened_at > now() - interval '1 hour') >= 2
       FROM (SELECT device_id, site_id, last_seen_ts, bool_or(is_due) OVER (PARTITION BY site_id) AS is_told
-              FROM quiet_devices(heard_until) AS device
+              FROM quiet_devices(heard_until, now() - interval '120 seconds') AS device
               JOIN unnest(due_sites) AS due (site_id) USING (site_id)
              WHERE is_stale AND is_known(device_id, last_seen_ts)
                AND NOT EXISTS (SELECT FROM episode
