@@ -20,8 +20,11 @@ CREATE TYPE site_news AS (kind text, site_id text, devices bigint, silent bigint
 -- A site is told as back a minute after the first of it came back, so that one that comes back within that is told once.
 CREATE FUNCTION untold(heard_until timestamptz) RETURNS SETOF site_news
 LANGUAGE sql STABLE
+SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    WITH told AS MATERIALIZED (
+    WITH stale AS MATERIALIZED (
+        SELECT device_id, site_id FROM quiet_devices(heard_until, now() - interval '120 seconds') WHERE is_stale
+    ), told AS MATERIALIZED (
         SELECT kind, site_id, min(silent_from) AS silent_from, max(returned_at) AS returned_at,
                array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") AS device_ids,
                array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") FILTER (WHERE is_flapping) AS flapping,
@@ -30,21 +33,26 @@ BEGIN ATOMIC
                               ORDER BY device_id COLLATE "C", opened_at)) AS content
           FROM (SELECT 'Silence Opened' AS kind, episode.*, opened_at AS waits_since
                   FROM episode
-                  JOIN quiet_devices(heard_until, 'infinity') AS device USING (device_id)
-                 WHERE closed_at IS NULL AND NOT told_closed AND NOT told_open AND (is_stale OR is_flapping)
+                 WHERE closed_at IS NULL AND NOT told_closed AND NOT told_open
+                   AND (device_id IN (SELECT device_id FROM stale) OR (is_flapping AND NOT is_maintained(device_id)))
                  UNION ALL
                 SELECT 'Silence Ended', episode.*, closed_at
                   FROM episode WHERE closed_at IS NOT NULL AND NOT told_closed) AS news
          GROUP BY kind, site_id
         HAVING kind = 'Silence Opened' OR min(waits_since) <= now() - interval '60 seconds'
+    ), site AS MATERIALIZED (
+        SELECT site_id, count(*) AS devices
+          FROM v_counted
+          JOIN (SELECT DISTINCT site_id FROM told) AS named USING (site_id)
+         GROUP BY site_id
+    ), dark AS MATERIALIZED (
+        SELECT site_id, count(*) AS silent FROM stale GROUP BY site_id
     )
     SELECT kind, told.site_id, coalesce(devices, 0), coalesce(silent, 0), silent_from, returned_at, device_ids,
            coalesce(flapping, '{}'), waits_since, content
       FROM told
-      LEFT JOIN (SELECT site_id, count(*) AS devices, count(*) FILTER (WHERE is_stale) AS silent
-                   FROM quiet_devices(heard_until, 'infinity')
-                   JOIN (SELECT DISTINCT site_id FROM told) AS named USING (site_id)
-                  GROUP BY site_id) AS site ON site.site_id = told.site_id;
+      LEFT JOIN site ON site.site_id = told.site_id
+      LEFT JOIN dark ON dark.site_id = told.site_id;
 END;
 
 -- One site in a line that a person reads.
@@ -191,7 +199,7 @@ BEGIN
                FROM (SELECT site_id, count(*) AS silent, min(silent_from) AS silent_from
                        FROM episode
                       WHERE closed_at IS NULL AND told_open AND opened_at < now() - interval '24 hours'
-                        AND device_id NOT IN (SELECT device_id FROM v_in_maintenance)
+                        AND NOT is_maintained(device_id)
                       GROUP BY site_id) AS site
              HAVING count(*) > 0) AS standing;
 END
@@ -237,6 +245,7 @@ RETURNS TABLE (is_skipped boolean, devices bigint, stale bigint, opened bigint, 
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 SET timezone = 'UTC'
+SET jit = off -- compiling takes longer than the statements do
 AS $$
 #variable_conflict use_column
 DECLARE

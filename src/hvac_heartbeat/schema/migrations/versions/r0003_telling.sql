@@ -72,6 +72,15 @@ SELECT scope, subject,
           FROM maintenance_window WHERE starts_at <= now()) AS rule
  GROUP BY scope, subject;
 
+-- The devices that count: with a time that can be true, and not in maintenance. (A subquery without a table is computed
+-- once, and not for each row.)
+CREATE VIEW v_counted AS
+SELECT device_id, site_id, last_seen_ts, updated_at
+  FROM device_state
+ WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')
+   AND device_id NOT IN (SELECT subject FROM v_quiet_rule WHERE scope = 'device' AND in_maintenance)
+   AND site_id NOT IN (SELECT subject FROM v_quiet_rule WHERE scope = 'site' AND in_maintenance);
+
 -- Quiet is counted for no device from before this: the end of the last time in which we could hear nobody.
 CREATE VIEW v_heard_from AS
 SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN now() ELSE max(ends_at) END
@@ -80,7 +89,7 @@ SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN 
 
 -- The fleet at a glance, in one cheap look at every row: up to when we have heard everything, the newest heartbeat, and
 -- how many devices count. A queue that is being drained shows by heartbeats that were written late: what came after them
--- may still be in it. (A subquery without a table is computed once, and not for each row.)
+-- may still be in it.
 CREATE TYPE fleet_glance AS (heard_until timestamptz, newest timestamptz, devices bigint);
 
 CREATE FUNCTION glance() RETURNS fleet_glance
@@ -88,23 +97,17 @@ LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT now() - CASE WHEN count(*) FILTER (WHERE is_late) >= 3
                         THEN max(updated_at - last_seen_ts) FILTER (WHERE is_late) ELSE '0' END,
-           max(last_seen_ts),
-           count(*) FILTER (WHERE device_id NOT IN (SELECT subject FROM v_quiet_rule
-                                                     WHERE scope = 'device' AND in_maintenance)
-                              AND site_id NOT IN (SELECT subject FROM v_quiet_rule
-                                                   WHERE scope = 'site' AND in_maintenance))
+           max(last_seen_ts), count(*)
       FROM (SELECT *, last_seen_ts < (SELECT now() - interval '60 seconds')
                       AND updated_at > (SELECT now() - interval '60 seconds')
                       AND updated_at - last_seen_ts > interval '60 seconds'
                       AND updated_at - last_seen_ts < interval '24 hours' AS is_late
-              FROM device_state
-             WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')) AS device;
+              FROM v_counted) AS device;
 END;
 
--- The devices that count and were not seen since `seen_before`: not in maintenance, and with a time that can be true. A
--- device is stale when it was quiet for longer than its stale_after, and due for telling after half as long again. It
--- is out when it is stale, or came back from being stale within the last three minutes: a sweep that comes late sees a
--- fleet that is half back.
+-- The devices that count and were not seen since `seen_before`. A device is stale when it was quiet for longer than its
+-- stale_after, and due for telling after half as long again. It is out when it is stale, or came back from being stale
+-- within the last three minutes: a sweep that comes late sees a fleet that is half back.
 CREATE FUNCTION quiet_devices(heard_until timestamptz, seen_before timestamptz)
 RETURNS TABLE (device_id text, site_id text, last_seen_ts timestamptz, quiet_from timestamptz, is_stale boolean,
                is_due boolean, out_from timestamptz)
@@ -115,7 +118,7 @@ BEGIN ATOMIC
                 WHEN silent_to - greatest(silent_from, heard_from) > stale_after THEN silent_from END
       FROM (SELECT state.device_id, state.site_id, last_seen_ts, silent_from, silent_to, rule.stale_after,
                    grace.heard_from, quiet_from, quiet_from < heard_until - rule.stale_after AS is_stale
-              FROM device_state AS state
+              FROM v_counted AS state
               LEFT JOIN v_quiet_rule AS own ON own.scope = 'device' AND own.subject = state.device_id
               LEFT JOIN v_quiet_rule AS site ON site.scope = 'site' AND site.subject = state.site_id
               LEFT JOIN (SELECT device_id, max(silent_from) AS silent_from, max(silent_to) AS silent_to
@@ -129,18 +132,16 @@ BEGIN ATOMIC
              CROSS JOIN LATERAL (SELECT greatest(v_heard_from.heard_from, own.maintained_until,
                                                  site.maintained_until) AS heard_from) AS grace
              CROSS JOIN LATERAL (SELECT greatest(last_seen_ts, grace.heard_from) AS quiet_from) AS quiet
-             WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')
-               AND last_seen_ts < seen_before
-               AND own.in_maintenance IS NOT TRUE AND site.in_maintenance IS NOT TRUE) AS device;
+             WHERE last_seen_ts < seen_before) AS device;
 END;
 
 -- How many of them there are, how many are stale, and which sites have one that is due and of which nothing is told yet.
--- Nested loops are off here and below, because no statistics can say how many devices fell silent since they were made.
+-- Here and below all joins are hash joins: no statistics can say how many devices fell silent since they were made.
 CREATE TYPE silent_part AS (quiet bigint, stale bigint, due_sites text[]);
 
 CREATE FUNCTION count_silent(heard_until timestamptz) RETURNS silent_part
 LANGUAGE sql STABLE PARALLEL SAFE
-SET enable_nestloop = off
+SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     SELECT count(*), count(*) FILTER (WHERE is_stale),
            array_agg(DISTINCT site_id) FILTER (WHERE is_due AND episode.device_id IS NULL)
@@ -148,16 +149,23 @@ BEGIN ATOMIC
       LEFT JOIN (SELECT device_id FROM episode WHERE closed_at IS NULL) AS episode USING (device_id);
 END;
 
+-- Whether a device is in maintenance. A function, so that it is looked up by its key and the fleet is not searched.
+CREATE FUNCTION is_maintained(device text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM v_in_maintenance WHERE device_id = device);
+END;
+
 -- Whether three heartbeats of a device are proven: every gap between two that is no silence is at most 120 seconds.
 -- Of a device that was there before the ledger it is taken for granted.
 CREATE FUNCTION is_known(device text, last_seen timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT coalesce((SELECT 1 + gaps + ceil(extract(epoch FROM last_seen - first_seen_ts - length) / 120) >= 3
-                       FROM first_heartbeat
-                      CROSS JOIN (SELECT count(*) AS gaps, coalesce(sum(silent_to - silent_from), '0') AS length
-                                    FROM silence WHERE device_id = device) AS ledger
-                      WHERE device_id = device), true);
+    SELECT coalesce((
+        SELECT (SELECT 1 + count(*) + ceil(extract(epoch FROM last_seen - first_seen_ts
+                                                              - coalesce(sum(silent_to - silent_from), '0')) / 120)
+                  FROM silence WHERE silence.device_id = device) >= 3
+          FROM first_heartbeat WHERE first_heartbeat.device_id = device), true);
 END;
 
 -- Whether the whole fleet is silent now, whether it was a moment ago, and from when on nobody was heard. Awaited are the
@@ -167,7 +175,7 @@ CREATE TYPE fleet_survey AS (sites bigint, is_silent boolean, was_silent boolean
 
 CREATE FUNCTION survey(glance fleet_glance) RETURNS fleet_survey
 LANGUAGE sql STABLE PARALLEL SAFE
-SET enable_nestloop = off
+SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     SELECT count(*), coalesce(sum(stale) >= 0.9 * sum(awaited) AND count(*) FILTER (WHERE stale = awaited) >= 0.9 * count(*), false),
            coalesce(sum(away) >= 0.9 * sum(awaited) AND count(*) FILTER (WHERE away = awaited) >= 0.9 * count(*), false),
@@ -255,7 +263,7 @@ BEGIN
     GET DIAGNOSTICS closed = ROW_COUNT;
     -- Nothing is told of a device in maintenance.
     UPDATE episode SET told_closed = true
-     WHERE closed_at IS NOT NULL AND NOT told_closed AND device_id IN (SELECT device_id FROM v_in_maintenance);
+     WHERE closed_at IS NOT NULL AND NOT told_closed AND is_maintained(device_id);
     RETURN gone + closed;
 END
 $$;
@@ -264,7 +272,7 @@ $$;
 -- for the third time within the hour is flapping, until it is steady for a quarter of an hour.
 CREATE FUNCTION open_episodes(heard_until timestamptz, due_sites text[]) RETURNS bigint
 LANGUAGE plpgsql
-SET enable_nestloop = off
+SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 DECLARE
     opened bigint;
