@@ -18,12 +18,12 @@ CREATE TYPE site_news AS (kind text, site_id text, devices bigint, silent bigint
                           content text);
 
 -- A site is told as back a minute after the first of it came back, so that one that comes back within that is told once.
-CREATE FUNCTION untold(heard_until timestamptz) RETURNS SETOF site_news
+CREATE FUNCTION untold() RETURNS SETOF site_news
 LANGUAGE sql STABLE
 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     WITH stale AS MATERIALIZED (
-        SELECT device_id, site_id FROM quiet_devices(heard_until, now() - interval '120 seconds') WHERE is_stale
+        SELECT device_id, site_id FROM quiet_devices(now() - interval '120 seconds') WHERE is_stale
     ), told AS MATERIALIZED (
         SELECT kind, site_id, min(silent_from) AS silent_from, max(returned_at) AS returned_at,
                array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") AS device_ids,
@@ -106,7 +106,7 @@ END;
 
 -- Six messages about single sites in any ten minutes, the largest outages first. The others wait for the digest, of
 -- which there is one in any five minutes; what has waited for longest goes into it.
-CREATE FUNCTION tell_sites(heard_until timestamptz) RETURNS void
+CREATE FUNCTION tell_sites() RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -119,7 +119,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT array_agg(site ORDER BY kind DESC, cardinality(device_ids) DESC, site_id COLLATE "C") INTO news
-      FROM untold(heard_until) AS site;
+      FROM untold() AS site;
     FOREACH one IN ARRAY coalesce(news[1 : budget], '{}') LOOP
         PERFORM put_message(one.kind, 'site', one.site_id, one.site_id || ' ' || one.content,
                             news_in_numbers(one) || jsonb_build_object(
@@ -263,17 +263,17 @@ BEGIN
     END IF;
     last_id := coalesce((SELECT max(id) FROM message), 0);
     fleet := glance();
-    silent := count_silent(fleet.heard_until);
+    silent := count_silent();
     PERFORM note_fleet_silence(fleet, silent, unreachable, canary);
     is_fleet_silent := EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
-    closed := close_episodes(fleet.heard_until);
+    closed := close_episodes();
     opened := 0;
+    PERFORM tell_fleet(fleet.devices, silent.stale);
     IF NOT is_fleet_silent THEN
-        opened := open_episodes(fleet.heard_until, silent.due_sites);
-        PERFORM tell_sites(fleet.heard_until);
+        opened := open_episodes(silent.due_sites);
+        PERFORM tell_sites();
         PERFORM tell_standing();
     END IF;
-    PERFORM tell_fleet(fleet.devices, silent.stale);
     DELETE FROM message WHERE created_at < now() - interval '30 days';
     RETURN QUERY SELECT false, fleet.devices, silent.stale, opened, closed,
                         (SELECT count(*) FROM message WHERE id > last_id), is_fleet_silent;
