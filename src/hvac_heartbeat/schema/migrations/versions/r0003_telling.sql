@@ -88,9 +88,9 @@ SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN 
                    FROM deaf_interval WHERE starts_at <= now()),
                 (SELECT max(ended_at) FROM fleet_silence)) AS heard_from;
 
--- The fleet at a glance, in one cheap look at every row: the newest heartbeat, how many devices count, and by how much we
--- are behind. A queue that is being drained shows by heartbeats that were written late; what came after them may still
--- be in it, in any order.
+-- The fleet at a glance, in one cheap look at every row: the newest heartbeat, how many devices count, and by how much
+-- we are behind. A queue that is being drained shows by heartbeats that were written late; what came after them may
+-- still be in it, in any order.
 CREATE TYPE fleet_glance AS (newest timestamptz, devices bigint, behind_by interval);
 
 CREATE FUNCTION glance() RETURNS fleet_glance
@@ -136,7 +136,7 @@ BEGIN ATOMIC
              WHERE last_seen_ts < seen_before) AS device;
 END;
 
--- How many of them there are, how many are stale, and which sites have one that is due and of which nothing is told yet.
+-- How many devices were not seen for 120 seconds, how many are stale, and at which sites one is due and not yet told of.
 -- Here and below all joins are hash joins: no statistics can say how many devices fell silent since they were made.
 CREATE TYPE silent_part AS (quiet bigint, stale bigint, due_sites text[]);
 
@@ -169,17 +169,20 @@ BEGIN ATOMIC
           FROM first_heartbeat WHERE first_heartbeat.device_id = device), true);
 END;
 
--- Whether the whole fleet is silent now, whether it was a moment ago, and from when on nobody was heard. Awaited are the
--- devices that were heard within a day of the newest heartbeat: what is dead for longer says nothing about us. A fleet
--- is silent when nine of ten awaited devices are stale and nine of ten sites dark, and it was silent when they are out.
+-- Whether the whole fleet is silent now, whether it was a moment ago, and from when on nobody was heard. Awaited are
+-- the devices that were heard within a day of the newest heartbeat: what is dead for longer says nothing about us. A
+-- fleet is silent when nine of ten awaited devices are stale and nine of ten sites dark, and was when they are out.
 CREATE TYPE fleet_survey AS (sites bigint, is_silent boolean, was_silent boolean, silent_from timestamptz);
 
 CREATE FUNCTION survey(glance fleet_glance) RETURNS fleet_survey
 LANGUAGE sql STABLE PARALLEL SAFE
 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    SELECT count(*), coalesce(sum(stale) >= 0.9 * sum(awaited) AND count(*) FILTER (WHERE stale = awaited) >= 0.9 * count(*), false),
-           coalesce(sum(away) >= 0.9 * sum(awaited) AND count(*) FILTER (WHERE away = awaited) >= 0.9 * count(*), false),
+    SELECT count(*),
+           coalesce(sum(stale) >= 0.9 * sum(awaited)
+                    AND count(*) FILTER (WHERE stale = awaited) >= 0.9 * count(*), false),
+           coalesce(sum(away) >= 0.9 * sum(awaited)
+                    AND count(*) FILTER (WHERE away = awaited) >= 0.9 * count(*), false),
            max(out_from)
       FROM (SELECT site_id, count(*) AS awaited, count(*) FILTER (WHERE is_stale) AS stale,
                    count(out_from) AS away, max(out_from) AS out_from
@@ -192,7 +195,8 @@ END;
 
 -- The silence of the whole fleet: begin it, end it, look for evidence that it was us, and keep that as a deaf interval.
 -- A sweep that comes late begins and ends it at once.
-CREATE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, unreachable tstzrange, canary text) RETURNS void
+CREATE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, unreachable tstzrange, canary text)
+RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
