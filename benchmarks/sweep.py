@@ -56,6 +56,7 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
         for _ in range(WARM):
             _sweep(database)
         progress("idle", 0.4)
+        _silence(database, 0)
         rows.append(_row("idle", [_sweep(database) for _ in range(ROUNDS)]))
         openings = []
         for place in range(3):
