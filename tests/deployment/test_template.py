@@ -31,7 +31,7 @@ def test_every_queue_redrives_or_is_where_things_end(resources: dict[str, Any]) 
     for name in set(queues) - redriving:
         assert queues[name]["MessageRetentionPeriod"] == 14 * 86400, "evidence stays as long as SQS allows"
         assert queues[name]["RedriveAllowPolicy"]["redrivePermission"] in {"denyAll", "byQueue"}
-    (subscription,) = of_type(resources, "AWS::SNS::Subscription").values()
+    subscription = of_type(resources, "AWS::SNS::Subscription")["TopicSubscription"]
     assert subscription["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
 
 
@@ -110,7 +110,7 @@ def test_every_way_to_lose_heartbeats_has_an_alarm(resources: dict[str, Any]) ->
         "Errors", "5xx", "4xx", "Count", "Throttles", "Duration", "IteratorAge", "DestinationDeliveryFailures",
         "WriteProvisionedThroughputExceeded",
         "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage",
-        "rejected", "updated", "outdated", "stale_devices", "fleet_devices",
+        "rejected", "updated", "outdated", "stale_devices", "fleet_devices", "SweepCompleted",
     }  # fmt: skip
     assert alarms["StaleShareAlarm"]["TreatMissingData"] == "missing", "no sweep is not a fleet that is well"
     assert alarms["StaleShareAlarm"]["InsufficientDataActions"] == alarms["StaleShareAlarm"]["AlarmActions"]

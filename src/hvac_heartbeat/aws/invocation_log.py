@@ -69,8 +69,8 @@ def log(level: str, message: str, **details: Any) -> None:
 @cache
 def _declare(counts: tuple[str, ...]) -> list[dict[str, Any]]:
     """Say which members are metrics, by function, which alarms need (they cannot sum over triggers), and by trigger."""
-    metrics = [{"Name": name, "Unit": "Count"} for name in counts]
-    metrics += [{"Name": name, "Unit": "Milliseconds"} for name in _MILLISECONDS]
+    names = (*counts, *_MILLISECONDS)
+    metrics = [{"Name": name, "Unit": "Milliseconds" if name.endswith("_ms") else "Count"} for name in names]
     dimensions = [["function_name"], ["function_name", "trigger"]]
     return [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": metrics}]
 

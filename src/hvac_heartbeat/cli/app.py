@@ -24,6 +24,7 @@ from hvac_heartbeat.cli import (
     silences,
     stale,
     status,
+    telling,
     tune,
 )
 from hvac_heartbeat.cli.arguments import EPILOG
@@ -52,6 +53,9 @@ app.command(epilog=EPILOG, short_help="Report the availability of sites or devic
 app.add_typer(policy.app, name="policy", short_help="Show or set after how long a device is stale.")
 app.add_typer(maintenance.app, name="maintenance", short_help="List, add or end maintenance.")
 app.add_typer(deaf.app, name="deaf", short_help="List, add or end our own outages.")
+app.command(epilog=EPILOG, short_help="Judge who is silent, and print what is told.")(telling.sweep)
+app.command(epilog=EPILOG, short_help="List what was told of silent devices.")(telling.episodes)
+app.command(epilog=EPILOG, short_help="List the messages and who has them.")(telling.messages)
 app.command(epilog=EPILOG, short_help="Take heartbeats over HTTP on this machine.")(serve.serve)
 app.command(epilog=EPILOG, short_help="Look for what is wrong with the database.")(check.check)
 app.command(epilog=EPILOG, short_help="Set the table's storage for fast updates.")(tune.tune)

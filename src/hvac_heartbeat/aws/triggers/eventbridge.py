@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.aws import answers
 from hvac_heartbeat.aws.envelopes import DecodeError, decode, unwrap_record
-from hvac_heartbeat.aws.health import sweep
 from hvac_heartbeat.aws.triggers.direct import Direct
 from hvac_heartbeat.errors import StoreUnavailable
 
@@ -57,8 +56,8 @@ class Schedule(Direct):
     def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
         """Return the numbers of devices and of stale ones."""
         try:
-            fleet, stale = sweep(get_container().database, deadline)
+            counts = get_container().sweeper.run(deadline)
         except StoreUnavailable as failure:
             return self.fail(failure)
-        self.counts = {"fleet_devices": fleet, "stale_devices": stale}
-        return answers.swept(self.counts)
+        self.counts = counts | {"SweepCompleted": 1}  # its absence alarms
+        return answers.swept(counts)

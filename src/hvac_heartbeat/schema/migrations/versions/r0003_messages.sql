@@ -1,0 +1,337 @@
+-- The messages of telling, and the sweep that writes them: goes on where r0003_telling.sql ends.
+
+-- A time as a person reads it at night: the day is left out when it is today.
+CREATE OR REPLACE FUNCTION time_in_words(at timestamptz) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT to_char(at AT TIME ZONE 'UTC',
+                   CASE WHEN (at AT TIME ZONE 'UTC')::date = (now() AT TIME ZONE 'UTC')::date
+                        THEN 'HH24:MI "UTC"' ELSE 'YYYY-MM-DD HH24:MI "UTC"' END);
+END;
+
+CREATE OR REPLACE FUNCTION how_many(number bigint, thing text) RETURNS text
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT number || ' ' || thing || CASE number WHEN 1 THEN '' ELSE 's' END;
+END;
+
+-- What there is to tell of a site: of which devices, the longest silent first. `content` is the same for the same news.
+-- A site is told as back a minute after the first of it came back: one that comes back within that is told once.
+CREATE OR REPLACE FUNCTION untold() RETURNS SETOF site_news
+LANGUAGE sql STABLE
+SET enable_nestloop = off SET enable_mergejoin = off
+BEGIN ATOMIC
+    WITH stale AS MATERIALIZED (
+        SELECT device_id, site_id FROM quiet_devices(now() - interval '120 seconds') WHERE is_stale
+    ), told AS MATERIALIZED (
+        SELECT kind, site_id, min(silent_from) AS silent_from, max(returned_at) AS returned_at,
+               array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") AS device_ids,
+               array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") FILTER (WHERE is_flapping) AS flapping,
+               min(waits_since) AS waits_since,
+               md5(string_agg(concat_ws(' ', device_id, extract(epoch FROM opened_at), is_flapping), ','
+                              ORDER BY device_id COLLATE "C", opened_at)) AS content
+          FROM (SELECT 'Silence Opened' AS kind, episode.*, opened_at AS waits_since
+                  FROM episode
+                 WHERE closed_at IS NULL AND NOT told_closed AND NOT told_open
+                   AND (device_id IN (SELECT device_id FROM stale) OR (is_flapping AND NOT is_maintained(device_id)))
+                 UNION ALL
+                SELECT 'Silence Ended', episode.*, closed_at
+                  FROM episode WHERE closed_at IS NOT NULL AND NOT told_closed) AS news
+         GROUP BY kind, site_id
+        HAVING kind = 'Silence Opened' OR min(waits_since) <= now() - interval '60 seconds'
+    ), site AS MATERIALIZED (
+        SELECT site_id, count(*) AS devices
+          FROM v_counted
+          JOIN (SELECT DISTINCT site_id FROM told) AS named USING (site_id)
+         GROUP BY site_id
+    ), dark AS MATERIALIZED (
+        SELECT site_id, count(*) AS silent FROM stale GROUP BY site_id
+    )
+    SELECT kind, told.site_id, coalesce(devices, 0), coalesce(silent, 0), silent_from, returned_at, device_ids,
+           coalesce(flapping, '{}'), waits_since, content
+      FROM told
+      LEFT JOIN site ON site.site_id = told.site_id
+      LEFT JOIN dark ON dark.site_id = told.site_id;
+END;
+
+-- One site in a line that a person reads.
+CREATE OR REPLACE FUNCTION news_in_words(news site_news) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT (news).site_id || ': ' || CASE (news).kind
+        WHEN 'Silence Opened' THEN concat_ws(', ',
+            CASE WHEN cardinality((news).device_ids) > cardinality((news).flapping)
+                 THEN format('%s of %s silent since %s', (news).silent, (news).devices,
+                             time_in_words((news).silent_from)) END,
+            CASE WHEN (news).flapping <> '{}' THEN cardinality((news).flapping) || ' flapping' END)
+        ELSE concat_ws(', ',
+            format('%s of %s back since %s', cardinality((news).device_ids), (news).devices,
+                   time_in_words((news).returned_at)),
+            CASE WHEN (news).silent > 0 THEN (news).silent || ' still silent' END) END;
+END;
+
+-- The same for programs.
+CREATE OR REPLACE FUNCTION news_in_numbers(news site_news) RETURNS jsonb
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT jsonb_strip_nulls(jsonb_build_object(
+        'site_id', (news).site_id, 'devices', (news).devices, 'silent', (news).silent,
+        'is_dark', (news).silent > 0 AND (news).silent = (news).devices, 'told', cardinality((news).device_ids),
+        'silent_from', (news).silent_from, 'returned_at', (news).returned_at));
+END;
+
+-- Put a message into the outbox: the same content only once.
+CREATE OR REPLACE FUNCTION put_message(kind text, scope text, site_id text, content text, body jsonb) RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+    INSERT INTO message (dedup_id, kind, scope, site_id, body, created_at, next_attempt_at)
+    VALUES (replace(lower(put_message.kind), ' ', '-') || '-' || put_message.scope || '-' || md5(content),
+            put_message.kind, put_message.scope, put_message.site_id,
+            jsonb_build_object('version', 1, 'kind', put_message.kind, 'scope', put_message.scope, 'at', now())
+            || put_message.body, now(), now())
+    ON CONFLICT (dedup_id) DO NOTHING;
+END;
+
+CREATE OR REPLACE FUNCTION mark_told(news site_news) RETURNS void
+LANGUAGE sql
+BEGIN ATOMIC
+    UPDATE episode
+       SET told_open     = told_open OR (news).kind = 'Silence Opened',
+           told_flapping = told_flapping OR ((news).kind = 'Silence Opened' AND is_flapping),
+           told_closed   = (news).kind = 'Silence Ended'
+     WHERE device_id = ANY ((news).device_ids) AND site_id = (news).site_id AND NOT told_closed
+       AND (closed_at IS NULL) = ((news).kind = 'Silence Opened');
+END;
+
+-- Six messages about single sites in any ten minutes, the largest outages first. The others wait for the digest, of
+-- which there is one in any five minutes; what has waited for longest goes into it.
+CREATE OR REPLACE FUNCTION tell_sites() RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    news   site_news[];
+    one    site_news;
+    budget integer := greatest(0, 6 - (SELECT count(*) FROM message
+                                        WHERE scope = 'site' AND created_at > now() - interval '10 minutes'));
+BEGIN
+    IF NOT EXISTS (SELECT FROM episode WHERE NOT told_closed AND (closed_at IS NOT NULL OR NOT told_open)) THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(site ORDER BY kind DESC, cardinality(device_ids) DESC, site_id COLLATE "C") INTO news
+      FROM untold() AS site;
+    FOREACH one IN ARRAY coalesce(news[1 : budget], '{}') LOOP
+        PERFORM put_message(one.kind, 'site', one.site_id, one.site_id || ' ' || one.content,
+                            news_in_numbers(one) || jsonb_build_object(
+                                'text', news_in_words(one), 'device_ids', to_jsonb(one.device_ids[1 : 20]),
+                                'flapping', to_jsonb(one.flapping[1 : 20])));
+        PERFORM mark_told(one);
+    END LOOP;
+    PERFORM tell_digest(news[budget + 1 :]);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION may_tell_digest() RETURNS boolean
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT NOT EXISTS (SELECT FROM message
+                        WHERE scope IN ('digest', 'standing') AND created_at > now() - interval '5 minutes');
+END;
+
+CREATE OR REPLACE FUNCTION tell_digest(news site_news[]) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    told site_news[];
+    one  site_news;
+BEGIN
+    IF coalesce(cardinality(news), 0) = 0 OR NOT may_tell_digest() THEN
+        RETURN;
+    END IF;
+    SELECT array_agg(site ORDER BY place) INTO told
+      FROM (SELECT place, news[place] AS site, first_value((news[place]).kind) OVER longest_wait AS kind
+              FROM generate_subscripts(news, 1) AS place
+            WINDOW longest_wait AS (ORDER BY (news[place]).waits_since, (news[place]).kind DESC)) AS waiting
+     WHERE (site).kind = waiting.kind;
+    PERFORM put_message(
+        told[1].kind, 'digest', NULL,
+        (SELECT string_agg(site_id || ' ' || content, ',' ORDER BY site_id COLLATE "C") FROM unnest(told)),
+        jsonb_build_object(
+            'sites', (SELECT count(*) FROM unnest(told)),
+            'told', (SELECT sum(cardinality(device_ids)) FROM unnest(told)),
+            'silent_from', (SELECT min(silent_from) FROM unnest(told)),
+            'largest', (SELECT jsonb_agg(news_in_numbers(told[place]) ORDER BY place)
+                          FROM generate_series(1, least(100, cardinality(told))) AS place),
+            'text', list_in_words(told)));
+    FOREACH one IN ARRAY told LOOP
+        PERFORM mark_told(one);
+    END LOOP;
+END
+$$;
+
+-- Several sites in a line: how many, and the three largest.
+CREATE OR REPLACE FUNCTION list_in_words(told site_news[]) RETURNS text
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT how_many(cardinality(told), 'more site') || ': '
+           || (SELECT string_agg(news_in_words(told[place]), '; ' ORDER BY place)
+                 FROM generate_series(1, least(3, cardinality(told))) AS place)
+           || CASE WHEN cardinality(told) > 3 THEN '; and ' || how_many(cardinality(told) - 3, 'other') ELSE '' END;
+END;
+
+-- What was told and is silent for over a day is told again, once a day at most.
+CREATE OR REPLACE FUNCTION tell_standing() RETURNS void
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NOT may_tell_digest()
+       OR EXISTS (SELECT FROM message WHERE scope = 'standing' AND created_at > now() - interval '24 hours') THEN
+        RETURN;
+    END IF;
+    PERFORM put_message('Silence Opened', 'standing', NULL, now()::text, body)
+       FROM (SELECT jsonb_build_object(
+                        'sites', count(*), 'told', sum(silent), 'silent_from', min(silent_from),
+                        'largest', to_jsonb((array_agg(jsonb_build_object(
+                            'site_id', site_id, 'silent', silent, 'silent_from', silent_from)
+                            ORDER BY silent DESC, site_id COLLATE "C"))[1 : 100]),
+                        'text', format('%s at %s silent for over a day: %s',
+                            how_many(sum(silent)::bigint, 'device'), how_many(count(*), 'site'),
+                            array_to_string((array_agg(site_id || ' ' || silent
+                                             ORDER BY silent DESC, site_id COLLATE "C"))[1 : 5], ', '))) AS body
+               FROM (SELECT site_id, count(*) AS silent, min(silent_from) AS silent_from
+                       FROM episode
+                      WHERE closed_at IS NULL AND told_open AND opened_at < now() - interval '24 hours'
+                        AND NOT is_maintained(device_id)
+                      GROUP BY site_id) AS site
+             HAVING count(*) > 0) AS standing;
+END
+$$;
+
+-- Two messages about the whole fleet in any ten minutes: that it is silent, and that it is heard again. One that began
+-- and ended before it could be told is told once.
+CREATE OR REPLACE FUNCTION tell_fleet(devices bigint, stale bigint) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    silence fleet_silence;
+    state   text;
+BEGIN
+    FOR silence IN SELECT * FROM fleet_silence WHERE NOT told_ended AND (ended_at IS NOT NULL OR NOT told_began)
+                    ORDER BY opened_at LOOP
+        EXIT WHEN (SELECT count(*) FROM message
+                    WHERE scope = 'fleet' AND created_at > now() - interval '10 minutes') >= 2;
+        state := CASE WHEN silence.ended_at IS NULL THEN 'began' ELSE 'ended' END;
+        PERFORM put_message('Ingest Deaf', 'fleet', NULL, state || ' ' || silence.opened_at,
+                            jsonb_strip_nulls(jsonb_build_object(
+            'state', state, 'silent_from', silence.silent_from, 'ended_at', silence.ended_at,
+            'evidence', silence.evidence, 'devices', devices, 'silent', stale,
+            'text', CASE state
+                WHEN 'began' THEN format('Almost nobody of the fleet is heard since %s: %s of %s devices are silent; '
+                                         'no device is told of while this lasts',
+                                         time_in_words(silence.silent_from), stale, devices)
+                ELSE format('The fleet is heard again; almost nobody of it was heard from %s to %s',
+                            time_in_words(silence.silent_from), time_in_words(silence.ended_at)) END
+                || coalesce(' (' || silence.evidence || ')', ''))));
+        UPDATE fleet_silence SET told_began = true, told_ended = state = 'ended' WHERE opened_at = silence.opened_at;
+    END LOOP;
+END
+$$;
+
+-- ----------------------------------------------------------------------------------------------------- the sweep
+
+-- Judge, note and write what is to be told, at now(). `unreachable` is the time from the first to the last of the
+-- caller's sweeps that could not reach the database since the last one that could; `canary` is the device that the
+-- stack itself sends heartbeats of. Whoever may update device_state may sweep.
+CREATE OR REPLACE FUNCTION sweep(unreachable tstzrange DEFAULT NULL, canary text DEFAULT NULL)
+RETURNS TABLE (is_skipped boolean, devices bigint, stale bigint, opened bigint, closed bigint, messages bigint,
+               is_fleet_silent boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+SET timezone = 'UTC'
+SET jit = off -- compiling takes longer than the statements do
+AS $$
+#variable_conflict use_column
+DECLARE
+    fleet   fleet_glance;
+    silent  silent_part;
+    last_id bigint;
+BEGIN
+    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
+    END IF;
+    -- Who comes while another sweeps has nothing to do: that one does it.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('hvac-heartbeat sweep', 'device_state'::regclass::oid::bigint))
+    THEN
+        RETURN QUERY SELECT true, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false;
+        RETURN;
+    END IF;
+    last_id := coalesce((SELECT max(id) FROM message), 0);
+    fleet := glance();
+    silent := count_silent();
+    PERFORM note_fleet_silence(fleet, silent, unreachable, canary);
+    is_fleet_silent := EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
+    closed := close_episodes();
+    opened := 0;
+    PERFORM tell_fleet(fleet.devices, silent.stale);
+    IF NOT is_fleet_silent THEN
+        opened := open_episodes(silent.due_sites);
+        PERFORM tell_sites();
+        PERFORM tell_standing();
+    END IF;
+    DELETE FROM message WHERE created_at < now() - interval '30 days';
+    RETURN QUERY SELECT false, fleet.devices, silent.stale, opened, closed,
+                        (SELECT count(*) FROM message WHERE id > last_id), is_fleet_silent;
+END
+$$;
+
+-- --------------------------------------------------------------------------------------------------- the delivery
+
+-- Take messages that some channel of `channels` has not got, for a minute. Who dies with them loses nothing: they are
+-- due again when the lease is over. After a day nobody wants them.
+CREATE OR REPLACE FUNCTION lease_messages(channels text[], most integer)
+RETURNS TABLE (id bigint, dedup_id text, kind text, body jsonb, delivered_to text[])
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
+    END IF;
+    RETURN QUERY
+    UPDATE message SET leased_until = now() + interval '60 seconds'
+     WHERE id IN (SELECT id FROM message
+                   WHERE created_at > now() - interval '24 hours' AND next_attempt_at <= now()
+                     AND coalesce(leased_until <= now(), true) AND NOT delivered_to @> channels
+                   ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED)
+    RETURNING id, dedup_id, kind, body, delivered_to;
+END
+$$;
+
+-- What became of leased messages: one row of the arrays each, the channels that have it now, and whether one failed. A
+-- failed one is tried again after 30 seconds, a minute, two, and so on up to an hour.
+CREATE OR REPLACE FUNCTION note_deliveries(ids bigint[], channels jsonb, are_failed boolean[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
+    END IF;
+    UPDATE message
+       SET delivered_to = ARRAY(SELECT DISTINCT channel FROM (
+                                    SELECT unnest(delivered_to) UNION SELECT jsonb_array_elements_text(got)
+                                ) AS has (channel) ORDER BY channel),
+           delivered_at = CASE WHEN got <> '[]' THEN now() ELSE delivered_at END,
+           attempts = attempts + is_failed::int,
+           next_attempt_at = CASE WHEN is_failed
+               THEN now() + least(interval '1 hour', interval '30 seconds' * 2 ^ least(attempts, 7))
+               ELSE next_attempt_at END,
+           leased_until = NULL
+      FROM (SELECT ids[place] AS message_id, channels -> (place - 1) AS got, are_failed[place] AS is_failed
+              FROM generate_subscripts(ids, 1) AS place) AS delivery
+     WHERE id = message_id;
+END
+$$;
+
+SELECT set_config('search_path', current_setting('hvac_heartbeat.search_path', true), true);
