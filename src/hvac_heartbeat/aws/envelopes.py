@@ -137,13 +137,7 @@ def unwrap_record(name: str, content: object, received_at: datetime | None, *, b
     return Record(name, body, earliest, own_clock=binding is not None, binding=binding)
 
 
-def is_from(records: object, sign: str, source: str) -> bool:
-    """Say whether this is a list that begins with an object whose `sign` is `source`."""
-    return isinstance(records, list) and bool(records) and as_object(records[0]).get(sign) == source
-
-
 def as_object(value: object) -> dict[str, Any]:
-    """Return the value where it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 

@@ -33,11 +33,10 @@ class Http(Trigger):
     asks_for_health = False
 
     def method(self) -> object:
-        """Return the request's method: that of REST APIs and load balancers."""
-        return self.event.get("httpMethod")
+        return self.event.get("httpMethod")  # of REST APIs and load balancers, as the path
 
     def path(self) -> object:
-        """Return the request's path, with or without a stage before it: that of REST APIs and load balancers."""
+        """Return the request's path, with or without a stage before it."""
         return self.event.get("path")
 
     def received_at(self) -> datetime | None:
@@ -83,7 +82,6 @@ class Http(Trigger):
         return [Record("body", body, self.received_at(), binding=binding)]
 
     def answer(self, outcome: Outcome) -> object:
-        """Return the outcome as an HTTP response; 503 with Retry-After when anything in it failed."""
         retry = {} if outcome.failure is None else _RETRY
         if self.asks_for_health:
             return self.respond(answers.health(reached=outcome.failure is None), retry)
@@ -91,11 +89,9 @@ class Http(Trigger):
         return self.respond(answers.written(outcome, status=403 if is_foreign else None), retry)
 
     def refuse(self, refusal: EventRefused) -> object:
-        """Return the refusal as an HTTP response."""
         return self.respond(answers.refused(refusal), refusal.headers)
 
     def respond(self, answer: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
-        """Put headers to an answer."""
         return {**answer, "headers": _JSON | (headers or {}), "isBase64Encoded": False}
 
     def _content(self) -> str | bytes:

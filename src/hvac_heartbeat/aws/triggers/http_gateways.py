@@ -21,9 +21,8 @@ class HttpApi(Http):
     name = "http-api"
     caller_timeout_s = 27.0  # an HTTP API gives up after 30 s, and part of those were spent before we were called
 
-    @staticmethod
-    def recognises(event: Any) -> bool:
-        """Take payload format 2.0 with `requestContext.http`."""
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
         return (
             isinstance(event, dict)
             and event.get("version") == "2.0"
@@ -31,19 +30,15 @@ class HttpApi(Http):
         )
 
     def method(self) -> object:
-        """Return `requestContext.http.method`."""
         return self.event["requestContext"]["http"].get("method")
 
     def path(self) -> object:
-        """Return `rawPath`, which begins with the stage unless that is $default."""
         return self.event.get("rawPath", self.event["requestContext"]["http"].get("path"))
 
     def received_at(self) -> datetime | None:
-        """Return `requestContext.timeEpoch` (milliseconds)."""
-        return clock(self.event["requestContext"].get("timeEpoch"))
+        return clock(self.event["requestContext"].get("timeEpoch"))  # milliseconds
 
     def caller(self) -> dict[str, Any]:
-        """Return the authorizer's part, and the client's certificate under `clientCert`."""
         context = self.event["requestContext"]
         authorizer = get_object(context, "authorizer")
         return {
@@ -62,17 +57,14 @@ class RestApi(Http):
     name = "rest-api"
     caller_timeout_s = 26.0  # a REST API gives up after 29 s
 
-    @staticmethod
-    def recognises(event: Any) -> bool:
-        """Take `httpMethod` with a `requestContext`; the load balancer has been asked before."""
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
         return isinstance(event, dict) and "httpMethod" in event and isinstance(event.get("requestContext"), dict)
 
     def received_at(self) -> datetime | None:
-        """Return `requestContext.requestTimeEpoch` (milliseconds)."""
-        return clock(self.event["requestContext"].get("requestTimeEpoch"))
+        return clock(self.event["requestContext"].get("requestTimeEpoch"))  # milliseconds
 
     def caller(self) -> dict[str, Any]:
-        """Return the authorizer's part and the identity under the names that an HTTP API has for them."""
         context = self.event["requestContext"]
         authorizer, identity = get_object(context, "authorizer"), get_object(context, "identity")
         signed = identity.get("accessKey") is not None or identity.get("cognitoIdentityId") is not None
@@ -103,9 +95,8 @@ class LoadBalancer(Http):
     name = "load-balancer"
     caller_timeout_s = 55.0  # the load balancer's idle timeout is 60 s unless somebody changed it
 
-    @staticmethod
-    def recognises(event: Any) -> bool:
-        """Take `requestContext.elb`."""
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
         return isinstance(event, dict) and "elb" in get_object(event, "requestContext")
 
     def respond(self, answer: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
