@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from msgspec.structs import asdict
 
 from hvac_heartbeat.errors import SettingsError
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _VERIFIED_OR_SECRET = SSLMODES[3:]  # what an IAM token, which is a password in clear text, may travel over
-_HIDDEN = ("password", "session_token")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII | re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"[^:]+:\d+|\[.*\]:\d+")
 _SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\x21-\x7e]+", re.ASCII)
@@ -37,8 +37,6 @@ class Settings(msgspec.Struct, frozen=True):
     secret_arn: str | None = None
     iam_auth: bool = False
     region: str | None = None
-    session_token: str | None = None
-    secrets_extension_port: int = 2773
     new_devices: Literal["accept", "reject"] = "accept"
     device_claim: str | None = None
     site_claim: str | None = None
@@ -48,7 +46,7 @@ class Settings(msgspec.Struct, frozen=True):
         """Read DB_* and HEARTBEAT_* variables; an empty one counts as absent.
 
         AWS's own variables say where we run and in which region ("Defined runtime environment variables", AWS Lambda
-        Developer Guide; PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, "AWS Parameters and Secrets Lambda Extension").
+        Developer Guide).
 
         Raises:
             SettingsError: naming every variable that is missing or cannot be used; it never shows a value of a secret.
@@ -62,26 +60,21 @@ class Settings(msgspec.Struct, frozen=True):
             name=_name(given, "DB_NAME"),
             user=_name(given, "DB_USER"),
             password=given.get("DB_PASSWORD"),
-            port=_port(given, "DB_PORT"),
+            port=_port(given),
             sslmode=_sslmode(given, iam_auth=iam_auth),
             sslrootcert=given.get("DB_SSLROOTCERT"),
             secret_arn=_secret_arn(given),
             iam_auth=iam_auth,
             region=_region(given, iam_auth=iam_auth),
-            session_token=given.get("AWS_SESSION_TOKEN"),
-            secrets_extension_port=_port(given, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT") or 2773,
             new_devices=_new_devices(given),
             device_claim=_claim(given, "HEARTBEAT_DEVICE_CLAIM"),
             site_claim=_claim(given, "HEARTBEAT_SITE_CLAIM"),
         )
 
     def __repr__(self) -> str:
-        """Show every setting but the secrets, so that no log line and no traceback can hold one."""
-        shown = (
-            f"{name}={'…' if name in _HIDDEN and getattr(self, name) is not None else repr(getattr(self, name))}"
-            for name in self.__struct_fields__
-        )
-        return f"Settings({', '.join(shown)})"
+        """Show every setting but the password, so that no log line and no traceback can hold it."""
+        shown = asdict(self) | {"password": self.password and "…"}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 def _check_nul(given: Mapping[str, str]) -> None:
@@ -193,12 +186,12 @@ def _flag(given: Mapping[str, str], name: str) -> bool:
     return text == "true"
 
 
-def _port(given: Mapping[str, str], name: str) -> int | None:
-    text = given.get(name)
+def _port(given: Mapping[str, str]) -> int | None:
+    text = given.get("DB_PORT")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**16):
-        raise SettingsError(f"{name} must be a number from 1 to 65535", variables=(name,))
+        raise SettingsError("DB_PORT must be a number from 1 to 65535", variables=("DB_PORT",))
     return int(text)
 
 

@@ -29,7 +29,7 @@ def test_an_iam_token_is_made_for_the_connection_s_host_port_user_and_region(mon
 
 
 def test_a_secret_is_never_shown_by_settings_or_credentials() -> None:
-    given = {"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "hunter2", "AWS_SESSION_TOKEN": "hunter2"}
+    given = {"DB_HOST": "h", "DB_NAME": "n", "DB_USER": "u", "DB_PASSWORD": "hunter2"}
     settings = Settings.from_environment(given)
     assert "hunter2" not in f"{settings!r} {settings} {credentials(settings, time.monotonic() + 1)!r}"
 

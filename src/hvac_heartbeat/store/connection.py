@@ -55,18 +55,18 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def connect(settings: Settings, deadline: float | None = None, *, fresh: bool = False) -> BoundedConnection:
+def connect(settings: Settings, deadline: float | None = None) -> BoundedConnection:
     """Open a connection the way the function does: autocommit, and no statement is ever given a name.
 
-    The deadline bounds all of it: the credentials, the server's name, TLS and the login. `fresh` reads the credentials
-    past every cache. The connection itself has no deadline yet.
+    The deadline bounds all of it: the credentials, the server's name, TLS and the login. The connection itself has no
+    deadline yet.
 
     Raises:
         CredentialsUnavailable: when the credentials cannot be had.
         ConnectFailed: when no server lets us in.
     """
     deadline = time.monotonic() + _TURN_S if deadline is None else deadline
-    login = credentials(settings, deadline, fresh=fresh)
+    login = credentials(settings, deadline)
     servers: list[tuple[str, str | None]] = []
     failure: ConnectFailed | None = None
     for host in login.host.split(","):

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from hvac_heartbeat.settings import Settings
 
 _DEFAULT_PORT: Final = 5432
-_EXTENSION_TIMEOUT_S: Final = 3.0
 _AWS_TIMEOUT_S: Final = 2.0  # for a connection and for an answer, twice each; `within` keeps to the deadline
 
 
@@ -54,21 +53,14 @@ class _Secret(msgspec.Struct):
     dbname: str | None = None
 
 
-class _ExtensionAnswer(msgspec.Struct):
-    SecretString: str
-
-
-def credentials(settings: Settings, deadline: float, *, fresh: bool = False) -> Credentials:
-    """Get the credentials for one new connection.
-
-    `fresh` goes past every cache, for when the server has refused what the cache said. `deadline` is in seconds of
-    `time.monotonic`.
+def credentials(settings: Settings, deadline: float) -> Credentials:
+    """Get the credentials for one new connection; nothing is kept. `deadline` is in seconds of `time.monotonic`.
 
     Raises:
         CredentialsUnavailable: when the secret or the token cannot be had, or the secret lacks something.
     """
     if settings.secret_arn is not None:
-        return _from_secret(settings, _secret_text(settings, settings.secret_arn, deadline, fresh=fresh))
+        return _from_secret(settings, _read_secret(settings, settings.secret_arn, deadline))
     password = _iam_token(settings) if settings.iam_auth else settings.password
     return Credentials(settings.host, settings.port or _DEFAULT_PORT, settings.name, settings.user, password)
 
@@ -102,42 +94,7 @@ def _from_secret(settings: Settings, text: str) -> Credentials:
     return Credentials(found["host"] or "", port, found["dbname"] or "", found["username"] or "", found["password"])
 
 
-def _secret_text(settings: Settings, arn: str, deadline: float, *, fresh: bool) -> str:
-    # The extension keeps what it has read for up to five minutes and has no documented way around that, so that the
-    # old password would come back ("AWS Parameters and Secrets Lambda Extension", Secrets Manager User Guide).
-    text = None if fresh else _ask_extension(settings, arn, deadline)
-    if text is None:
-        text = _ask_secrets_manager(settings, arn, deadline)
-    if not text:
-        raise CredentialsUnavailable("the secret that DB_SECRET_ARN names is empty, or binary: store JSON text in it")
-    return text
-
-
-def _ask_extension(settings: Settings, arn: str, deadline: float) -> str | None:
-    """Return None when there is no extension, or it does not answer with the secret: Secrets Manager then says why."""
-    if settings.session_token is None:
-        return None
-    from http.client import HTTPConnection, HTTPException
-    from urllib.parse import urlencode
-
-    timeout = min(_EXTENSION_TIMEOUT_S, _left(deadline) / 2)
-    connection = HTTPConnection("localhost", settings.secrets_extension_port, timeout=timeout)
-    try:
-        connection.request(
-            "GET",
-            f"/secretsmanager/get?{urlencode({'secretId': arn})}",
-            headers={"X-Aws-Parameters-Secrets-Token": settings.session_token},
-        )
-        answer = connection.getresponse()
-        found = answer.read()
-        return msgspec.json.decode(found, type=_ExtensionAnswer).SecretString if answer.status == 200 else None  # noqa: PLR2004
-    except (OSError, HTTPException, msgspec.MsgspecError):
-        return None
-    finally:
-        connection.close()
-
-
-def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str | None:
+def _read_secret(settings: Settings, arn: str, deadline: float) -> str:
     client: SecretsManagerClient = _client("secretsmanager", _region(arn) or settings.region)
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -155,7 +112,9 @@ def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str |
             "look at the function's region and credentials, and in a VPC at its way to Secrets Manager (a NAT gateway "
             "or a VPC endpoint)"
         ) from error
-    text: str | None = answer.get("SecretString")
+    text: str = answer.get("SecretString", "")
+    if not text:
+        raise CredentialsUnavailable("the secret that DB_SECRET_ARN names is empty, or binary: store JSON text in it")
     return text
 
 

@@ -29,10 +29,9 @@ _ON_ANOTHER_CONNECTION = (Remedy.RECONNECT, Remedy.REDIRECT, Remedy.CREDENTIALS)
 
 
 class _Tries(msgspec.Struct):
-    """What was tried for one statement: the attempts that failed, the last remedy, and what there is to report."""
+    """What was tried for one statement: the attempts that failed, the remedies, and what there is to report."""
 
     failed: int = 0
-    remedy: Remedy = Remedy.NONE
     spent: set[Remedy] = msgspec.field(default_factory=set)
     reported: StoreUnavailable | None = None
 
@@ -68,8 +67,7 @@ class Database:
             while True:
                 try:
                     if self._connection is None:
-                        fresh = tries is not None and tries.remedy is Remedy.CREDENTIALS
-                        self._connection = connect(self.settings, deadline, fresh=fresh)
+                        self._connection = connect(self.settings, deadline)
                     self._connection.deadline = deadline
                     return self._connection.send(statement, parameters)
                 except psycopg.Error as error:
@@ -79,7 +77,6 @@ class Database:
             self.milliseconds += (time.perf_counter() - started) * 1000
 
     def close(self) -> None:
-        """Close the connection, if there is one; the next statement opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -102,7 +99,6 @@ class Database:
             raise tries.reported from error
         time.sleep(pause)
         tries.failed += 1
-        tries.remedy = found.remedy
 
     def _pause(self, found: Failure, attempt: int, spent: set[Remedy]) -> float | None:
         """Return how long to wait before the next attempt, None when there is to be none."""
