@@ -131,7 +131,6 @@ def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
 
 
 def newest_sites(heartbeats: Iterable[Heartbeat]) -> set[str]:
-    """Return the sites that `merge` keeps apart."""
     return set(list(dict.fromkeys(heartbeat.site_id for heartbeat in _newest_first(heartbeats)))[:SITES_APART])
 
 

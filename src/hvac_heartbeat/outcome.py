@@ -33,7 +33,6 @@ class Complaint(msgspec.Struct, frozen=True):
     device_id: object = None
 
     def about(self, index: int, device_id: object) -> Complaint:
-        """Return this complaint about one heartbeat of an event."""
         return Complaint(self.field, self.reason, index, device_id)
 
 
@@ -44,7 +43,6 @@ class Complaints(msgspec.Struct):
     first: list[Complaint] = msgspec.field(default_factory=list)
 
     def add(self, complaint: Complaint) -> None:
-        """Count one more."""
         self.count += 1
         if self.count <= COMPLAINT_LIMIT:
             self.first.append(complaint)

@@ -48,18 +48,15 @@ class Refusals:
         self.by_hash: dict[int, Refusal] = {}  # the longest ago first, as each refusal moves a device to the end
 
     def get(self, device_id: str) -> Refusal | None:
-        """Return a device's last refusal, None for a device that is not known to be refused."""
         return self.by_hash.get(hash(device_id))
 
     def add(self, device_id: str, refusal: Refusal) -> None:
-        """Remember the last refusal of a device."""
         self.remove(device_id)
         self.by_hash[hash(device_id)] = refusal
         if len(self.by_hash) > _REMEMBERED:
             del self.by_hash[next(iter(self.by_hash))]
 
     def remove(self, device_id: str) -> None:
-        """Forget a device, because the store has taken it."""
         self.by_hash.pop(hash(device_id), None)
 
     def longest_ago_first(self, device_ids: list[str]) -> list[str]:

@@ -63,19 +63,16 @@ def written(outcome: Outcome, *, status: int | None = None) -> dict[str, Any]:
 
 
 def health(*, reached: bool) -> dict[str, Any]:
-    """Phrase a look at the function's health: 200 or 503."""
     message = "The database answers" if reached else "The database cannot be reached"
     return _answer(200 if reached else 503, {"message": message, "healthy": reached})
 
 
 def swept(counts: Mapping[str, int]) -> dict[str, Any]:
-    """Phrase what a sweep counted."""
     message = f"{counts['stale_devices']} of {counts['fleet_devices']} device(s) are stale"
     return _answer(200, {"message": message, **counts})
 
 
 def refused(refusal: EventRefused) -> dict[str, Any]:
-    """Phrase an event that was not taken at all."""
     return _answer(refusal.status, {"message": str(refusal), "updated_devices": []})
 
 

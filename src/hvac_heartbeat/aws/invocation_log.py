@@ -60,7 +60,6 @@ def log_invocation(
 
 
 def log(level: str, message: str, **details: Any) -> None:
-    """Write one line."""
     line = _encode({"level": level, "message": message, **details}).decode()
     clean = line.isascii() and "\x7f" not in line  # JSON has escaped the other control characters
     sys.stdout.write((line if clean or line.isprintable() else _escape(line)) + "\n")
