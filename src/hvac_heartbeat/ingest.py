@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from hvac_heartbeat.heartbeat import OPTIONAL_FIELDS
-from hvac_heartbeat.outcome import Complaint, Verdict
-from hvac_heartbeat.reading import read
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import Outcome
-    from hvac_heartbeat.reading import Record
-    from hvac_heartbeat.writing import Writer, WriteResult
+from hvac_heartbeat.heartbeat import OPTIONAL_FIELDS, Heartbeat
+from hvac_heartbeat.outcome import Complaint, Outcome, Verdict
+from hvac_heartbeat.reading import Record, read
+from hvac_heartbeat.writing import Writer, WriteResult
 
 # What is left to do for each heartbeat once the time for writing is up, at 128 MB (7.2 % of a core).
 _S_PER_HEARTBEAT: Final = 0.00005

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.errors import StoreUnavailable
 
 COMPLAINT_LIMIT = 1_000  # what an answer shows of each list
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.fields import CLOCK_TOLERANCE, Unusable
-from hvac_heartbeat.heartbeat import YEAR_2, Heartbeat, HeartbeatRejected, latest, read_exactly
+from hvac_heartbeat.heartbeat import YEAR_2, Heartbeat, latest, read_exactly
 from hvac_heartbeat.outcome import Complaint, Outcome, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
 
 RECORD_LIMIT = 10_000  # heartbeats
 _BLOCK = 1_000  # heartbeats
@@ -164,11 +161,11 @@ def _read_one(body: object, arrival: datetime | None, outcome: Outcome) -> Heart
         _reject(body if isinstance(body, Complaint) else _NO_OBJECT, outcome)
         return None
     clean = _read_clean([body], [arrival])
-    try:
-        heartbeat, ignored = (clean[0], []) if clean else read_exactly(body, arrival)
-    except HeartbeatRejected as rejection:
-        _reject(rejection.complaint.about(-1, body.get("device_id")), outcome)
+    found = (clean[0], []) if clean else read_exactly(body, arrival)
+    if isinstance(found, Complaint):
+        _reject(found.about(-1, body.get("device_id")), outcome)
         return None
+    heartbeat, ignored = found
     for complaint in ignored:
         outcome.ignored.add(complaint.about(len(outcome.verdicts), heartbeat.device_id))
     outcome.device_ids.append(heartbeat.device_id)

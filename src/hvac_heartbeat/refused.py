@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
-from hvac_heartbeat.heartbeat import merge, newest_sites, without_fields
+from hvac_heartbeat.heartbeat import Heartbeat, merge, newest_sites, without_fields
+from hvac_heartbeat.outcome import Complaint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import Complaint
     from hvac_heartbeat.writing import EventWriter
 
 BATCH_LIMIT: Final = 10_000  # devices

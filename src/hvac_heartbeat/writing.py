@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, Protocol
 
 import msgspec
 
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
-from hvac_heartbeat.heartbeat import merge, of_several
+from hvac_heartbeat.heartbeat import Heartbeat, merge, of_several
+from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.refused import BATCH_LIMIT, HOPELESS, OneByOne, Refusals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import BatchResult, Complaint
 
 _SMALL_BATCH: Final = 8  # a refused batch of so few is not halved any more
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hvac_heartbeat.errors import EventRefused
-    from hvac_heartbeat.outcome import Outcome
+from hvac_heartbeat.errors import EventRefused
+from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Outcome, Verdict
 
 ECHO_LIMIT = 64
 ANSWER_LIMIT = 950_000  # bytes, with what the envelope adds still under 1 MB

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws.health import Health
 from hvac_heartbeat.aws.invocation_log import log_invocation
 from hvac_heartbeat.aws.triggers import recognise
+from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
 from hvac_heartbeat.outcome import Outcome
 from hvac_heartbeat.settings import Settings
@@ -17,9 +17,6 @@ from hvac_heartbeat.store.credentials import prepare
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
 from hvac_heartbeat.writing import Writer
-
-if TYPE_CHECKING:
-    from hvac_heartbeat.aws.triggers.base import Trigger
 
 # Kept back of the invocation's time, or half of that where it is short: 10,000 heartbeats that all have something to
 # complain of take 0.8 s of 128 MB's part of a processor to answer and to log.

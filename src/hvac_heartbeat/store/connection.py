@@ -12,16 +12,14 @@ import psycopg
 from psycopg import generators
 from psycopg.conninfo import make_conninfo
 
-from hvac_heartbeat.store.credentials import credentials
+from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.store.credentials import Credentials, credentials
 from hvac_heartbeat.store.root_certificates import roots_for
 from hvac_heartbeat.store.timeout import DEAD_PEER_S, BoundedConnection, DeadlinePassed, await_socket, within
 
 if TYPE_CHECKING:
     from psycopg.abc import PQGenConn
     from psycopg.pq.abc import PGconn, PGresult
-
-    from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.store.credentials import Credentials
 
 _TURN_S: Final = 5.0  # for one name, and for one address of the server, TLS and login included
 _CANCEL_TIMEOUT_S: Final = 0.4  # within what is kept back for the answer, TLS included

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -10,16 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.settings import host_complaint
+from hvac_heartbeat.settings import Settings, host_complaint
 from hvac_heartbeat.store.timeout import within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mypy_boto3_rds import RDSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
-
-    from hvac_heartbeat.settings import Settings
 
 _DEFAULT_PORT: Final = 5432
 _AWS_TIMEOUT_S: Final = 2.0  # for a connection and for an answer, twice each; `within` keeps to the deadline
@@ -99,7 +96,7 @@ def _read_secret(settings: Settings, arn: str, deadline: float) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = within(_left(deadline), lambda: client.get_secret_value(SecretId=arn))
+        answer = within(deadline - time.monotonic(), lambda: client.get_secret_value(SecretId=arn))
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "ClientError")
         raise CredentialsUnavailable(
@@ -168,10 +165,3 @@ def _client(service: Literal["secretsmanager", "rds"], region: str | None) -> An
 
 def _region(arn: str) -> str | None:
     return [*arn.split(":"), "", "", ""][3] or None
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise CredentialsUnavailable("no time was left to read the credentials")
-    return left

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 import psycopg
 
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.connection import cancel_and_close, connect, texts
 from hvac_heartbeat.store.sqlstates import Failure, Remedy, StatementRefused, classify
-from hvac_heartbeat.store.timeout import DeadlinePassed
+from hvac_heartbeat.store.timeout import BoundedConnection, DeadlinePassed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from psycopg.pq.abc import PGresult
-
-    from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.store.timeout import BoundedConnection
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -62,7 +59,7 @@ class Database:
         if time.monotonic() >= deadline:
             raise StoreUnavailable("no time was left to write the heartbeats")
         started = time.perf_counter()
-        tries: _Tries | None = None
+        tries = _Tries()
         try:
             while True:
                 try:
@@ -71,7 +68,6 @@ class Database:
                     self._connection.deadline = deadline
                     return self._connection.send(statement, parameters)
                 except psycopg.Error as error:
-                    tries = tries or _Tries()
                     self._recover(error, tries, deadline)
         finally:
             self.milliseconds += (time.perf_counter() - started) * 1000

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 from msgspec.structs import astuple
@@ -12,14 +13,10 @@ from hvac_heartbeat.errors import BatchRefused
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.store.connection import texts
+from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.silence import Ledger
 from hvac_heartbeat.store.sqlstates import StatementRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hvac_heartbeat.store.database import Database
 
 _NEW_DEVICE: Final = Complaint("device_id", "is a device never seen before, and new devices are not accepted")
 _WRITTEN_BY_US: Final = {*Heartbeat.__struct_fields__, "last_seen_ts", "updated_at"} - {"received_at"}

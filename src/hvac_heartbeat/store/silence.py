@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.heartbeat import Heartbeat
+from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import StatementRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.store.database import Database
 
 _LEFT_ALONE_S: Final = 300.0
 _BATCH_LIMIT: Final = 10_000  # heartbeats a statement, so that a retry gets further than a try that ran out of time

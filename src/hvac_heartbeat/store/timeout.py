@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -17,12 +18,10 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGresult
 
-    Row = tuple[Any, ...]
+Row = tuple[Any, ...]
 
 T = TypeVar("T")
 

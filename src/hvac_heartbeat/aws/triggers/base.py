@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hvac_heartbeat.aws import answers
@@ -11,12 +12,10 @@ from hvac_heartbeat.errors import EventRefused, StoreUnavailable
 from hvac_heartbeat.ingest import ingest
 from hvac_heartbeat.outcome import Outcome
 from hvac_heartbeat.reading import Record, iot_binding
+from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     from hvac_heartbeat.aws.handler import Container
-    from hvac_heartbeat.settings import Settings
 
 SIGNS = frozenset({"device_id", "site_id", "devices", "topic_device"})
 

@@ -7,18 +7,15 @@ record ("Amazon EventBridge Pipes sources", EventBridge User Guide). It is answe
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
 
-from hvac_heartbeat.aws.envelopes import as_object, clock, get_name, get_object, unwrap_records
+from hvac_heartbeat.aws.envelopes import as_object, base64_content, clock, get_name, get_object, unwrap_records
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.outcome import Outcome, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
-    from hvac_heartbeat.reading import Record
-    from hvac_heartbeat.settings import Settings
+from hvac_heartbeat.reading import Record
+from hvac_heartbeat.settings import Settings
 
 
 class Batch(Trigger):
@@ -26,7 +23,6 @@ class Batch(Trigger):
 
     sources: ClassVar[tuple[str, ...]]
     source_key: ClassVar[str] = "eventSource"
-    base64: ClassVar[bool] = False
 
     @classmethod
     def recognises(cls, event: Any) -> bool:
@@ -48,7 +44,7 @@ class Batch(Trigger):
     def records(self, settings: Settings) -> Iterator[Record]:  # noqa: ARG002 - no setting concerns a batch
         opened = enumerate(map(self.open, self.messages()))
         contents = [(name or f"record {index}", content, arrived) for index, (name, content, arrived) in opened]
-        return unwrap_records(contents, base64=self.base64)
+        return unwrap_records(contents)
 
 
 class Pipe(Batch):
@@ -116,8 +112,6 @@ class Sns(Batch):
 class Stream(Batch):
     """A shard or a partition, which one rejected record must not hold up; a failed one brings the batch back."""
 
-    base64 = True
-
     def answer(self, outcome: Outcome) -> object:
         if outcome.failure is not None:
             raise outcome.failure
@@ -136,7 +130,7 @@ class Kinesis(Stream):
     def open(self, message: Any) -> tuple[str | None, object, datetime | None]:
         record = get_object(message, "kinesis") or as_object(message)  # flat in a pipe
         name = get_name(message, "eventID") or get_name(record, "sequenceNumber")
-        return name, record.get("data"), clock(record.get("approximateArrivalTimestamp"))  # seconds
+        return name, base64_content(record.get("data")), clock(record.get("approximateArrivalTimestamp"))  # seconds
 
 
 class Kafka(Stream):
@@ -160,7 +154,7 @@ class Kafka(Stream):
     def open(self, message: Any) -> tuple[str | None, object, datetime | None]:
         record = as_object(message)
         name = f"{record.get('topic')}-{record.get('partition')}@{record.get('offset')}"
-        return name, record.get("value"), clock(record.get("timestamp"))  # milliseconds
+        return name, base64_content(record.get("value")), clock(record.get("timestamp"))  # milliseconds
 
 
 class PipesSqs(Pipe, Sqs):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat import fields
@@ -12,13 +14,10 @@ from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.outcome import Outcome
 from hvac_heartbeat.reading import Binding, Record
+from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
     from hvac_heartbeat.aws.handler import Container
-    from hvac_heartbeat.settings import Settings
 
 BODY_LIMIT = 6 * 1024 * 1024  # bytes, decompressed; Lambda's own limit of a synchronous payload (Lambda quotas)
 _JSON = {"content-type": "application/json", "cache-control": "no-store"}

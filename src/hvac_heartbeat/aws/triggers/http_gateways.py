@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from hvac_heartbeat.aws.envelopes import clock, get_object
 from hvac_heartbeat.aws.triggers.http import Http
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 class HttpApi(Http):
