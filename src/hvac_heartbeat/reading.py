@@ -60,9 +60,6 @@ def read(records: Iterable[Record], *, refuse_too_many: bool = False) -> tuple[l
     """Read every heartbeat; those that could not be read are rejected in the outcome, the others updated so far.
 
     Records are taken in blocks, and none is kept: of a large event only the heartbeats stay in memory.
-
-    Raises:
-        EventRefused: 413 for a record of more than 10,000 heartbeats, where somebody reads the refusal.
     """
     outcome = Outcome()
     heartbeats: list[Heartbeat] = []

@@ -121,11 +121,7 @@ class OneByOne:
         return None
 
     def _write_step(self, heartbeat: Heartbeat) -> Complaint | None:
-        """Write one heartbeat, without its optional fields where it is refused with them; return what rejects it.
-
-        Raises:
-            StoreUnavailable: it has failed.
-        """
+        """Write one heartbeat, without its optional fields where it is refused with them; return what rejects it."""
         try:
             self._event.write_batch([heartbeat])
         except BatchRefused as refused:

@@ -22,21 +22,17 @@ class Store(Protocol):
     """Keeps the newest heartbeat of every device."""
 
     def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
-        """Write up to 10,000 heartbeats of different devices, ordered by device id, before `deadline`.
+        """Write up to 10,000 heartbeats of different devices, ordered by device id, before `deadline`, all or nothing.
 
-        `deadline` is in seconds of `time.monotonic`. All or nothing.
-
-        Raises:
-            BatchRefused: the store does not take a row of the batch.
-            StoreUnavailable: it could not write any, and all are worth a retry.
+        `deadline` is in seconds of `time.monotonic`. Raises BatchRefused where the store does not take a row of the
+        batch, StoreUnavailable where all are worth a retry.
         """
         ...
 
     def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
         """Note heartbeats that came after a newer one of their device; return a reason where it never will.
 
-        Raises:
-            StoreUnavailable: it could not, and all are worth a retry.
+        Raises StoreUnavailable where all are worth a retry.
         """
         ...
 

@@ -39,14 +39,11 @@ class TooLarge(DecodeError):
 def decode(content: object) -> object:
     """Decode JSON text; what has been decoded already (EventBridge Pipes do so at times) is returned as it is.
 
-    A `DecodeError` in the text's place is raised.
+    A `DecodeError` in the text's place is raised, as is one for what is no JSON, blank, or nested more deeply than
+    Python's stack allows, and `TooLarge` for what holds more than `RECORD_LIMIT`, which is not decoded then.
 
     A NaN literal, a lone surrogate, an integer of any length or a raw control character spoils the value that it is
     in, not the heartbeats beside it.
-
-    Raises:
-        DecodeError: when it is no JSON, blank, or nested more deeply than Python's stack allows.
-        TooLarge: when it holds more than `RECORD_LIMIT`; it is not decoded then.
     """
     if isinstance(content, dict | list):
         return content
@@ -67,11 +64,7 @@ def decode(content: object) -> object:
 
 
 def decode_base64(text: object) -> bytes:
-    """Decode base64 text (RFC 4648, section 4).
-
-    Raises:
-        DecodeError: when it is anything else.
-    """
+    """Decode base64 text (RFC 4648, section 4)."""
     if not isinstance(text, str):
         raise DecodeError("is missing" if text is None else "is not text")
     try:

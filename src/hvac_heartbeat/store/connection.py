@@ -57,11 +57,7 @@ def connect(settings: Settings, deadline: float | None = None) -> BoundedConnect
     """Open a connection the way the function does: autocommit, and no statement is ever given a name.
 
     The deadline bounds all of it: the credentials, the server's name, TLS and the login. The connection itself has no
-    deadline yet.
-
-    Raises:
-        CredentialsUnavailable: when the credentials cannot be had.
-        ConnectFailed: when no server lets us in.
+    deadline yet. Raises CredentialsUnavailable, or ConnectFailed when no server lets us in.
     """
     deadline = time.monotonic() + _TURN_S if deadline is None else deadline
     login = credentials(settings, deadline)

@@ -51,10 +51,9 @@ class _Secret(msgspec.Struct):
 
 
 def credentials(settings: Settings, deadline: float) -> Credentials:
-    """Get the credentials for one new connection; nothing is kept. `deadline` is in seconds of `time.monotonic`.
+    """Get the credentials for one new connection, before `deadline` (`time.monotonic`); nothing is kept.
 
-    Raises:
-        CredentialsUnavailable: when the secret or the token cannot be had, or the secret lacks something.
+    Raises CredentialsUnavailable when the secret or the token cannot be had, or the secret lacks something.
     """
     if settings.secret_arn is not None:
         return _from_secret(settings, _read_secret(settings, settings.secret_arn, deadline))

@@ -50,11 +50,8 @@ class Database:
 
         A broken connection is replaced and the statement sent once more, and what may pass is tried again while there
         is time, so it must be a statement that can be repeated. `parameters` are in PostgreSQL's text form, `deadline`
-        is in seconds of `time.monotonic`.
-
-        Raises:
-            StatementRefused: for what can be the fault of one of the rows.
-            StoreUnavailable: anything else.
+        is in seconds of `time.monotonic`. Raises StatementRefused for what can be the fault of one of the rows, and
+        StoreUnavailable for anything else.
         """
         if time.monotonic() >= deadline:
             raise StoreUnavailable("no time was left to write the heartbeats")

@@ -40,12 +40,8 @@ class Trigger(ABC):
     def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
         """Do what the event asks for, and answer; `deadline` is of `time.monotonic`.
 
-        An event that is refused by its envelope alone asks for no container, and so for no setting.
-
-        Raises:
-            EventRefused: when the whole event cannot be taken.
-            SettingsError: when the environment cannot be used.
-            StoreUnavailable: when the trigger's source should send the event again.
+        An event that is refused by its envelope alone asks for no container, and so for no setting. Raises EventRefused
+        when the whole event cannot be taken, SettingsError, and StoreUnavailable as `answer` does.
         """
         container = get_container()
         records = self.records(container.settings)
@@ -59,18 +55,12 @@ class Trigger(ABC):
 
     @abstractmethod
     def records(self, settings: Settings) -> Iterable[Record]:
-        """Take the records out of the envelope.
-
-        Raises:
-            EventRefused: when the whole event cannot be taken.
-        """
+        """Take the records out of the envelope; raises EventRefused when the whole event cannot be taken."""
 
     def answer(self, outcome: Outcome) -> object:
-        """Phrase the outcome.
+        """Phrase the outcome, or raise StoreUnavailable so that the trigger's source sends the event again.
 
-        Raises:
-            StoreUnavailable: when the trigger's source should send the event again; to an asynchronous caller a quiet
-                500 would be a success.
+        To an asynchronous caller a quiet 500 would be a success.
         """
         if outcome.failure is not None:
             raise outcome.failure

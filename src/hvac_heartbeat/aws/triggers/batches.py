@@ -76,9 +76,8 @@ class Sqs(Batch):
     def answer(self, outcome: Outcome) -> object:
         """Report the messages that failed, to come again, and the rejected, for the queue's redrive to set aside.
 
-        Raises:
-            StoreUnavailable: when something failed and no message got through (that keeps the messages even where
-                nobody switched ReportBatchItemFailures on), or when a message that failed cannot be named.
+        Raises StoreUnavailable when something failed and no message got through (that keeps the messages even where
+        nobody switched ReportBatchItemFailures on), or when a message that failed cannot be named.
         """
         verdicts = outcome.record_verdicts()
         reported: dict[str, None] = {}  # in the order of the event, each once

@@ -47,11 +47,6 @@ class Http(Trigger):
         return {}
 
     def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
-        """Write the heartbeats, or look at the database's health.
-
-        Raises:
-            EventRefused: 404 for another path, 405 for another method; and as `records` does.
-        """
         path = self.path()
         if not isinstance(path, str) or not path.endswith(("/heartbeat", "/", "/health")):
             raise EventRefused(404, "There is nothing here: POST heartbeats to /heartbeat, or GET /health")
@@ -65,12 +60,7 @@ class Http(Trigger):
         return self.answer(self.outcome)
 
     def records(self, settings: Settings) -> list[Record]:
-        """Return the body as one record; `received_at` in it never counts.
-
-        Raises:
-            EventRefused: 401 when a configured claim is absent, 413 when the body is too large, 415 for a compression
-                that is not known.
-        """
+        """Return the body as one record; `received_at` in it never counts."""
         binding = _bind(self.caller(), settings)
         try:
             body = decode(self._content())

@@ -21,11 +21,8 @@ class HttpApi(Http):
 
     @classmethod
     def recognises(cls, event: Any) -> bool:
-        return (
-            isinstance(event, dict)
-            and event.get("version") == "2.0"
-            and isinstance(get_object(event, "requestContext").get("http"), dict)
-        )
+        context = get_object(event, "requestContext")
+        return isinstance(context.get("http"), dict) and event.get("version") == "2.0"
 
     def method(self) -> object:
         return self.event["requestContext"]["http"].get("method")
