@@ -25,10 +25,10 @@ Moment = Annotated[datetime, Meta(tz=True)] | None
 
 
 class Heartbeat(msgspec.Struct, gc=False):
-    """One device's proof of life, every value as PostgreSQL takes it.
+    """One device's proof of life, every value as PostgreSQL takes it: times in UTC, as it takes no offset of 16 hours.
 
-    `None` means that the device did not say. `received_at` is the envelope's clock (aware); `None` means that there
-    was none and the database's now() counts.
+    `None` means that the device did not say. `received_at` is the envelope's clock; `None` means that there was none
+    and the database's now() counts.
     """
 
     device_id: Id

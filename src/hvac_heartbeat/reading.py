@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -148,8 +148,10 @@ def _read_clean(bodies: list[object], arrivals: list[datetime | None]) -> list[H
     for heartbeat, arrival in zip(heartbeats, arrivals, strict=True):
         heartbeat.received_at = arrival
         upload = heartbeat.last_upload_ts
-        if upload is not None and not YEAR_2 < upload <= latest(arrival) + CLOCK_TOLERANCE:
-            return None
+        if upload is not None:
+            if not YEAR_2 < upload <= latest(arrival) + CLOCK_TOLERANCE:
+                return None
+            heartbeat.last_upload_ts = upload.astimezone(UTC)
     return heartbeats
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
-
-import pytest
 
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.credentials import credentials
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_an_iam_token_is_made_for_the_connection_s_host_port_user_and_region(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,16 @@ def test_both_ways_take_a_time_to_the_same_microsecond(fraction: str, offset: st
     assert read_record([body]) == ([found[0]], [], [])
 
 
+@pytest.mark.parametrize("offset", ["Z", "+05:30", "+16:00", "-23:59"])
+@pytest.mark.parametrize("status", ["ready", "new"])
+def test_a_time_is_in_utc_whatever_its_offset(offset: str, status: str) -> None:
+    """PostgreSQL takes no offset of 16 hours."""
+    body = {"device_id": "a", "site_id": "s", "status": status, "last_upload_ts": f"2024-12-31T23:59:59{offset}"}
+    ((heartbeat,), _, _) = read_record([body])
+    assert heartbeat.last_upload_ts == datetime.fromisoformat(body["last_upload_ts"])
+    assert heartbeat.last_upload_ts.tzinfo is UTC
+
+
 def test_a_clean_record_needs_no_exact_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise every batch would pay for them without anybody noticing."""
     monkeypatch.setattr(reading, "read_exactly", None)

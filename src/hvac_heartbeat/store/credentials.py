@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.settings import Settings, host_complaint
@@ -26,20 +27,6 @@ class CredentialsUnavailable(StoreUnavailable):
     """The credentials cannot be had; the message says which setting to look at, and never shows a secret."""
 
 
-class Credentials(msgspec.Struct, frozen=True):
-    """One way in: the server, the database, the role and its password."""
-
-    host: str
-    port: int
-    name: str
-    user: str
-    password: str | None
-
-    def __repr__(self) -> str:
-        """Show nothing: a password must not end up in a traceback."""
-        return "Credentials(…)"
-
-
 class _Secret(msgspec.Struct):
     """The JSON of an RDS secret ("JSON structure of AWS Secrets Manager secrets", Secrets Manager User Guide)."""
 
@@ -50,18 +37,18 @@ class _Secret(msgspec.Struct):
     dbname: str | None = None
 
 
-def credentials(settings: Settings, deadline: float) -> Credentials:
-    """Get the credentials for one new connection, before `deadline` (`time.monotonic`); nothing is kept.
+def credentials(settings: Settings, deadline: float) -> Settings:
+    """Return the settings with all that one new connection takes, before `deadline` (`time.monotonic`).
 
     Raises CredentialsUnavailable when the secret or the token cannot be had, or the secret lacks something.
     """
     if settings.secret_arn is not None:
         return _from_secret(settings, _read_secret(settings, settings.secret_arn, deadline))
     password = _iam_token(settings) if settings.iam_auth else settings.password
-    return Credentials(settings.host, settings.port or _DEFAULT_PORT, settings.name, settings.user, password)
+    return replace(settings, port=settings.port or _DEFAULT_PORT, password=password)
 
 
-def _from_secret(settings: Settings, text: str) -> Credentials:
+def _from_secret(settings: Settings, text: str) -> Settings:
     try:
         secret = msgspec.json.decode(text, type=_Secret)
         port = settings.port or int(secret.port or _DEFAULT_PORT)
@@ -71,23 +58,24 @@ def _from_secret(settings: Settings, text: str) -> Credentials:
             "the secret that DB_SECRET_ARN names is not a JSON object with username and password as text"
         ) from None
     found = {
-        "host": settings.host or secret.host,
-        "dbname": settings.name or secret.dbname,
+        "host": settings.host or secret.host or "",
+        "dbname": settings.name or secret.dbname or "",
         # The password is this user's. A rotation of alternating users changes both, and DB_USER would stay behind.
         "username": secret.username or settings.user,
-        "password": secret.password,
+        "password": secret.password or "",
     }
     missing = [key for key, value in found.items() if not value]
     if missing:
         raise CredentialsUnavailable(f"the secret that DB_SECRET_ARN names lacks {', '.join(missing)}")
     for key, value in found.items():
         # To libpq a text ends there, and with it everything behind it, sslmode too.
-        if "\0" in (value or ""):
+        if "\0" in value:
             raise CredentialsUnavailable(f"the secret that DB_SECRET_ARN names has a NUL character in {key}")
-    complaint = host_complaint(found["host"] or "")
+    complaint = host_complaint(found["host"])
     if complaint:
         raise CredentialsUnavailable(f"host, in the secret that DB_SECRET_ARN names, {complaint}")
-    return Credentials(found["host"] or "", port, found["dbname"] or "", found["username"] or "", found["password"])
+    host, name, user, password = found.values()
+    return replace(settings, host=host, port=port, name=name, user=user, password=password)
 
 
 def _read_secret(settings: Settings, arn: str, deadline: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -22,11 +21,6 @@ _NEW_DEVICE: Final = Complaint("device_id", "is a device never seen before, and 
 _WRITTEN_BY_US: Final = {*Heartbeat.__struct_fields__, "last_seen_ts", "updated_at"} - {"received_at"}
 _NOT_NULL: Final = "23502"  # PostgreSQL manual, appendix A
 _AT_FAULT: Final = ("22", "23")  # the row's value, or a constraint of the table
-
-_TIMES: Final = {
-    index for index, name in enumerate(Heartbeat.__struct_fields__) if name in {"received_at", "last_upload_ts"}
-}
-_BLOCK: Final = 512  # heartbeats that are encoded at a time, because that many stay in the processor's cache
 
 _encode = msgspec.json.Encoder().encode
 
@@ -91,10 +85,7 @@ def _complaint(refused: StatementRefused) -> Complaint:
 
 def _as_text(heartbeat: Heartbeat) -> list[bytes | None]:
     """Return each field of one heartbeat in PostgreSQL's text form."""
-    return [
-        None if value is None else str(value.astimezone(UTC) if isinstance(value, datetime) else value).encode()
-        for value in astuple(heartbeat)
-    ]
+    return [None if value is None else str(value).encode() for value in astuple(heartbeat)]
 
 
 def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
@@ -103,15 +94,6 @@ def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
     An array literal is JSON's but for the braces: both quote text, and escape quotes and backslashes, alike (PostgreSQL
     manual, "Array Input and Output"). They differ in control characters, and no heartbeat has any (`fields`).
     """
-    columns: list[list[bytes]] = [[] for _ in Heartbeat.__struct_fields__]
-    is_absent = [True] * len(columns)
-    for start in range(0, len(heartbeats), _BLOCK):
-        rows = map(astuple, heartbeats[start : start + _BLOCK])
-        for index, values in enumerate(zip(*rows, strict=True)):
-            is_absent[index] &= values.count(None) == len(values)
-            # In UTC, because PostgreSQL takes no offset of 16 hours, which a device may well send.
-            sent = [time and time.astimezone(UTC) for time in values] if index in _TIMES else values
-            columns[index].append(_encode(sent)[1:-1])
-    return [
-        None if absent else b"{" + b",".join(parts) + b"}" for parts, absent in zip(columns, is_absent, strict=True)
-    ]
+    columns = zip(*map(astuple, heartbeats), strict=True)
+    absent = len(heartbeats)
+    return [None if values.count(None) == absent else b"{" + _encode(values)[1:-1] + b"}" for values in columns]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import UTC
 from typing import Final
 
 import msgspec
@@ -59,7 +58,7 @@ def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes]:
     """Return ids, times and sites in PostgreSQL's text form of arrays, which is JSON's but for the braces."""
     columns: list[list[object]] = [
         [heartbeat.device_id for heartbeat in heartbeats],
-        [heartbeat.received_at and heartbeat.received_at.astimezone(UTC) for heartbeat in heartbeats],
+        [heartbeat.received_at for heartbeat in heartbeats],
         [heartbeat.site_id for heartbeat in heartbeats],
     ]
     return [b"{" + _encode(column)[1:-1] + b"}" for column in columns]
