@@ -16,8 +16,6 @@ from hvac_heartbeat.outcome import Complaint, Outcome, Verdict
 RECORD_LIMIT = 10_000  # heartbeats
 _BLOCK = 1_000  # heartbeats
 _NO_OBJECT = Complaint("heartbeat", "is not a JSON object")
-# The latter for a lone surrogate where C wants UTF-8.
-_NOT_IN_C = (msgspec.ValidationError, UnicodeEncodeError)
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -138,7 +136,7 @@ def _read_clean(bodies: list[object], arrivals: list[datetime | None]) -> list[H
     """
     try:
         heartbeats = msgspec.convert(bodies, list[Heartbeat])
-    except _NOT_IN_C:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for a lone surrogate where C wants UTF-8
         return None
     names = "".join([heartbeat.device_id + heartbeat.site_id for heartbeat in heartbeats])
     versions = "".join({heartbeat.agent_version or "" for heartbeat in heartbeats})

@@ -44,10 +44,7 @@ class Settings(msgspec.Struct, frozen=True):
         """Read DB_* and HEARTBEAT_* variables; an empty one counts as absent.
 
         AWS's own variables say where we run and in which region ("Defined runtime environment variables", AWS Lambda
-        Developer Guide).
-
-        Raises:
-            SettingsError: naming every variable that is missing or cannot be used; it never shows a value of a secret.
+        Developer Guide). Raises SettingsError, which names what is missing or cannot be used and shows no secret.
         """
         given = {name: value for name, value in environment.items() if value}
         _check_nul(given)

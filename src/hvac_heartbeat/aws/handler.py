@@ -51,10 +51,8 @@ def reset() -> None:
 def lambda_handler(event: object, context: object) -> object:
     """Take an event of any trigger, write its heartbeats and answer in the trigger's own form.
 
-    Bad input is never an exception: the answer names it.
-
-    Raises:
-        StoreUnavailable: when heartbeats were not written and the caller should send the event again.
+    Bad input is never an exception: the answer names it. Raises StoreUnavailable when heartbeats were not written and
+    the caller should send the event again.
     """
     started = time.perf_counter()
     trigger = recognise(event)
