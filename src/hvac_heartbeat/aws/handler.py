@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 
@@ -103,10 +102,8 @@ def _let_go(failure: BaseException | None) -> None:
 
     The garbage collector would find such a circle, but only after several more of them: too late at 128 MB.
     """
+    import traceback  # few invocations fail
+
     while failure is not None:
-        traceback = failure.__traceback__
-        while traceback is not None:
-            with contextlib.suppress(RuntimeError):  # of a frame that is still running
-                traceback.tb_frame.clear()
-            traceback = traceback.tb_next
+        traceback.clear_frames(failure.__traceback__)
         failure = failure.__cause__ or failure.__context__
