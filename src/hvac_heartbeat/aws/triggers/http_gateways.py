@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from hvac_heartbeat.aws.envelopes import clock, get_object
-from hvac_heartbeat.aws.triggers.http import Http
+from hvac_heartbeat.aws.triggers.http import Http, Request
 
 
 class HttpApi(Http):
@@ -24,23 +23,15 @@ class HttpApi(Http):
         context = get_object(event, "requestContext")
         return isinstance(context.get("http"), dict) and event.get("version") == "2.0"
 
-    def method(self) -> object:
-        return self.event["requestContext"]["http"].get("method")
-
-    def path(self) -> object:
-        return self.event.get("rawPath", self.event["requestContext"]["http"].get("path"))
-
-    def received_at(self) -> datetime | None:
-        return clock(self.event["requestContext"].get("timeEpoch"))  # milliseconds
-
-    def caller(self) -> dict[str, Any]:
+    def read_request(self) -> Request:
         context = self.event["requestContext"]
         authorizer = get_object(context, "authorizer")
-        return {
-            **authorizer,
+        caller = authorizer | {
             "iam": _with_session(get_object(authorizer, "iam")),
             "clientCert": get_object(get_object(context, "authentication"), "clientCert"),
         }
+        path = self.event.get("rawPath", context["http"].get("path"))
+        return Request(context["http"].get("method"), path, clock(context.get("timeEpoch")), caller)  # milliseconds
 
 
 class RestApi(Http):
@@ -56,21 +47,20 @@ class RestApi(Http):
     def recognises(cls, event: Any) -> bool:
         return isinstance(event, dict) and "httpMethod" in event and isinstance(event.get("requestContext"), dict)
 
-    def received_at(self) -> datetime | None:
-        return clock(self.event["requestContext"].get("requestTimeEpoch"))  # milliseconds
-
-    def caller(self) -> dict[str, Any]:
+    def read_request(self) -> Request:
         context = self.event["requestContext"]
         authorizer, identity = get_object(context, "authorizer"), get_object(context, "identity")
         signed = identity.get("accessKey") is not None or identity.get("cognitoIdentityId") is not None
         iam = identity | {"userId": identity.get("user"), "callerId": identity.get("caller")}
-        return {
+        caller = {
             "jwt": {"claims": authorizer.get("claims")},
             "lambda": {key: value for key, value in authorizer.items() if key != "claims"},
             # Without IAM authorization what is in `identity` is the client's own word or null.
             "iam": _with_session(iam) if signed else {},
             "clientCert": get_object(identity, "clientCert"),
         }
+        arrived = clock(context.get("requestTimeEpoch"))  # milliseconds
+        return Request(self.event["httpMethod"], self.event.get("path"), arrived, caller)
 
 
 def _with_session(iam: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +83,9 @@ class LoadBalancer(Http):
     @classmethod
     def recognises(cls, event: Any) -> bool:
         return isinstance(event, dict) and "elb" in get_object(event, "requestContext")
+
+    def read_request(self) -> Request:
+        return Request(self.event.get("httpMethod"), self.event.get("path"))
 
     def respond(self, answer: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
         """Answer with `multiValueHeaders` where the request has them: the target group then reads no others."""
