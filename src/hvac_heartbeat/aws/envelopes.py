@@ -39,11 +39,9 @@ class TooLarge(DecodeError):
 def decode(content: object) -> object:
     """Decode JSON text; what has been decoded already (EventBridge Pipes do so at times) is returned as it is.
 
-    A `DecodeError` in the text's place is raised, as is one for what is no JSON, blank, or nested more deeply than
-    Python's stack allows, and `TooLarge` for what holds more than `RECORD_LIMIT`, which is not decoded then.
-
     A NaN literal, a lone surrogate, an integer of any length or a raw control character spoils the value that it is
-    in, not the heartbeats beside it.
+    in, not the heartbeats beside it. Raises TooLarge, before it is decoded, for what holds more than `RECORD_LIMIT`,
+    and DecodeError for what is no JSON, blank, nested more deeply than Python's stack allows, or such an error itself.
     """
     if isinstance(content, dict | list):
         return content

@@ -33,9 +33,8 @@ class Batch(Trigger):
         """Say whether this is a list that begins with a record of the source."""
         return isinstance(records, list) and bool(records) and as_object(records[0]).get(cls.source_key) in cls.sources
 
-    def messages(self) -> list[Any]:
-        found: list[Any] = self.event["Records"]
-        return found
+    def messages(self) -> Any:
+        return self.event["Records"]
 
     @abstractmethod
     def open(self, message: Any) -> tuple[str | None, object, datetime | None]:
@@ -54,9 +53,8 @@ class Pipe(Batch):
     def recognises(cls, event: Any) -> bool:
         return cls.are_ours(event)
 
-    def messages(self) -> list[Any]:
-        found: list[Any] = self.event
-        return found
+    def messages(self) -> Any:
+        return self.event
 
 
 class Sqs(Batch):
@@ -146,7 +144,7 @@ class Kafka(Stream):
     def recognises(cls, event: Any) -> bool:
         return as_object(event).get(cls.source_key) in cls.sources and isinstance(event.get("records"), dict)
 
-    def messages(self) -> list[Any]:
+    def messages(self) -> Any:
         partitions = self.event["records"].values()
         return [message for found in partitions for message in (found if isinstance(found, list) else [found])]
 
