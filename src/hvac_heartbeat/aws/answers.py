@@ -14,8 +14,6 @@ from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Outcome, Verdict
 ECHO_LIMIT = 64
 ANSWER_LIMIT = 950_000  # bytes, with what the envelope adds still under 1 MB
 
-_LONGEST_ID = 4 * ECHO_LIMIT + 5  # four bytes a character, or a character escaped twice; quotes and a comma
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,13 +81,10 @@ def _devices(key: str, outcome: Outcome, verdict: Verdict, room: int) -> tuple[i
     pairs = zip(outcome.device_ids, outcome.verdicts, strict=True)
     devices = dict.fromkeys([device for device, found in pairs if found is verdict and device is not None])
     cut = [device_id[:ECHO_LIMIT] for device_id in devices]
-    if len(cut) * _LONGEST_ID <= room or _size(cut) <= room:
-        return len(cut), {key: cut}
-    shown = 0
-    while room > 0:
-        room -= _size(cut[shown])
-        shown += 1
-    return len(cut), {key: cut[: max(shown - 1, 0)], f"{key}_count": len(cut)}
+    shown = len(cut)
+    while shown and _size(cut[:shown]) > room:
+        shown = shown * 9 // 10
+    return len(cut), {key: cut[:shown]} | ({} if shown == len(cut) else {f"{key}_count": len(cut)})
 
 
 def _size(value: object) -> int:
