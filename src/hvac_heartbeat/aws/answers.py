@@ -13,6 +13,7 @@ from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Outcome, Verdict
 
 ECHO_LIMIT = 64
 ANSWER_LIMIT = 950_000  # bytes, with what the envelope adds still under 1 MB
+_LONGEST_ID = 4 * ECHO_LIMIT + 5  # four bytes a character, or a character escaped twice; quotes and a comma
 
 _encode = msgspec.json.Encoder().encode
 
@@ -82,7 +83,7 @@ def _devices(key: str, outcome: Outcome, verdict: Verdict, room: int) -> tuple[i
     devices = dict.fromkeys([device for device, found in pairs if found is verdict and device is not None])
     cut = [device_id[:ECHO_LIMIT] for device_id in devices]
     shown = len(cut)
-    while shown and _size(cut[:shown]) > room:
+    while shown * _LONGEST_ID > max(room, 0) and _size(cut[:shown]) > room:
         shown = shown * 9 // 10
     return len(cut), {key: cut[:shown]} | ({} if shown == len(cut) else {f"{key}_count": len(cut)})
 
