@@ -65,9 +65,9 @@ def read(environment: Mapping[str, str], arguments: Sequence[str]) -> tuple[dict
     for name, value in (variables | parameters).items():
         _, pattern, words = OWN.get(name, ("", r"(?s).*", ""))
         if "…" in value:
-            raise SettingsError(f"{name} still holds …: put there what it stands for", variables=(name,))
+            raise SettingsError(f"{name} still holds …: put there what it stands for")
         if not re.fullmatch(pattern, value):
-            raise SettingsError(f"{name} must be {words}, not {value!r}", variables=(name,))
+            raise SettingsError(f"{name} must be {words}, not {value!r}")
     return variables, parameters
 
 
@@ -103,7 +103,7 @@ def main(command: str, folder: Path, arguments: Sequence[str]) -> None:
     section = (ROOT / "template.yaml").read_text().partition("\nParameters:\n")[2]
     names = set(re.findall(r"^  (\w+):", re.split(r"\n(?=\w)", section)[0], re.MULTILINE))
     for name in parameters.keys() - names:
-        raise SettingsError(f"{name} is no parameter of template.yaml", variables=(name,))
+        raise SettingsError(f"{name} is no parameter of template.yaml")
     held = {name: stack[name] for name in stack if name in names - parameters.keys()}
     if command == "parameters":
         (folder / "parameters.json").write_text(json.dumps(stack_parameters(variables, parameters, held)))

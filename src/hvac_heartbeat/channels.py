@@ -35,11 +35,11 @@ class Channels(msgspec.Struct, frozen=True):
         event_bus, sns_topic = given.get("HEARTBEAT_EVENT_BUS"), given.get("HEARTBEAT_SNS_TOPIC")
         webhook_url = given.get("HEARTBEAT_WEBHOOK_URL")
         if event_bus and not _EVENT_BUS.fullmatch(event_bus):
-            raise _wrong("HEARTBEAT_EVENT_BUS must be the name or the ARN of an event bus; `default` is one")
+            raise SettingsError("HEARTBEAT_EVENT_BUS must be the name or the ARN of an event bus; `default` is one")
         if sns_topic and not _SNS_TOPIC.fullmatch(sns_topic):
-            raise _wrong("HEARTBEAT_SNS_TOPIC must be the ARN of a topic, arn:aws:sns:REGION:ACCOUNT:NAME")
+            raise SettingsError("HEARTBEAT_SNS_TOPIC must be the ARN of a topic, arn:aws:sns:REGION:ACCOUNT:NAME")
         if webhook_url and not _is_webhook(webhook_url):
-            raise _wrong("HEARTBEAT_WEBHOOK_URL must be an https:// URL (http:// on this machine only)")
+            raise SettingsError("HEARTBEAT_WEBHOOK_URL must be an https:// URL (http:// on this machine only)")
         return cls(event_bus or None, sns_topic or None, webhook_url or None, given.get("HEARTBEAT_CANARY") or None)
 
     def __repr__(self) -> str:
@@ -67,7 +67,3 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _wrong(text: str) -> SettingsError:
-    return SettingsError(text, variables=(text.partition(" ")[0],))

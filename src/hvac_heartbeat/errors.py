@@ -18,10 +18,6 @@ class HvacHeartbeatError(Exception):
 class SettingsError(HvacHeartbeatError):
     """The environment variables cannot be used: set the ones that the message names."""
 
-    def __init__(self, message: str, *, variables: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.variables = variables
-
 
 class StoreUnavailable(HvacHeartbeatError):
     """The database could not take the heartbeats; send them again, a replay is harmless.

@@ -39,31 +39,23 @@ def identity(value: object) -> str:
         return value  # nearly all are so: the rest of the rules would find nothing
     if value is None:
         raise Unusable("is missing")
-    if isinstance(value, bool):
-        raise Unusable("is a boolean, not a string")
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         if not -(2**63) <= value < 2**63:
             raise Unusable("is an integer beyond signed 64 bits")
         return str(value)
-    if not isinstance(value, str):
-        raise Unusable(f"is {_kind(value)}, not a string")
-    text = value.strip()
+    text = _clean(value.strip() if isinstance(value, str) else value, ID_LIMIT)
     if not text:
         raise Unusable("is blank")
-    return _clean(text, ID_LIMIT)
+    return text
 
 
 def status(value: object) -> str:
-    """Read `status`: what the device says of itself."""
     if value not in STATUSES or not isinstance(value, str):
         raise Unusable("is not one of ready, degraded, error")
     return value
 
 
 def agent_version(value: object) -> str:
-    """Read `agent_version`: up to 128 characters."""
-    if not isinstance(value, str):
-        raise Unusable(f"is {_kind(value)}, not a string")
     return _clean(value, VERSION_LIMIT)
 
 
@@ -72,15 +64,9 @@ def amount(value: object) -> float:
     if type(value) is float and 0 <= value < math.inf:
         return value
     number = _number(value)
-    try:
-        real = float(number)
-    except OverflowError:
-        real = math.inf
-    if not math.isfinite(real):
-        raise Unusable("is not a finite number")
-    if real < 0:
+    if number < 0:
         raise Unusable("is below 0")
-    return real
+    return number
 
 
 def count(value: object) -> int:
@@ -115,7 +101,7 @@ def moment(value: object) -> datetime:
                 raise Unusable("is text of too few digits for an epoch")
             value = int(text)
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Unusable(f"is {_kind(value)}, not a time")
+            raise Unusable("is neither text nor a number")
         if not math.isfinite(value):
             raise Unusable("is not a finite number")
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
@@ -138,27 +124,32 @@ def _integer(value: object, least: int) -> int:
     if type(value) is int and least <= value <= INT4_MAX:
         return value
     number = _number(value)
-    if isinstance(number, float):
-        if not number.is_integer():
-            raise Unusable("is not an integer")
-        number = int(number)
+    if not number.is_integer():
+        raise Unusable("is not an integer")
     if not least <= number <= INT4_MAX:
         raise Unusable(f"is outside {least} to {INT4_MAX}")
+    return int(number)
+
+
+def _number(value: object) -> float:
+    if isinstance(value, str):
+        value = value.strip()
+        if len(value) > _TEXT_NUMBER_LIMIT or not re.fullmatch(_DECIMAL, value):
+            raise Unusable("is text that is not a decimal number")
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unusable("is not a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise Unusable("is not a finite number")
     return number
 
 
-def _number(value: object) -> int | float:
-    if isinstance(value, str):
-        text = value.strip()
-        if len(text) > _TEXT_NUMBER_LIMIT or not re.fullmatch(_DECIMAL, text):
-            raise Unusable("is text that is not a decimal number")
-        return int(text) if text.lstrip("+-").isdigit() else float(text)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unusable(f"is {_kind(value)}, not a number")
-    return value
-
-
-def _clean(text: str, limit: int) -> str:
+def _clean(text: object, limit: int) -> str:
+    if not isinstance(text, str):
+        raise Unusable("is not a string")
     if len(text) > limit:
         raise Unusable(f"is longer than {limit} characters")
     if text.isprintable():
@@ -168,10 +159,3 @@ def _clean(text: str, limit: int) -> str:
     if re.search(_LONE_SURROGATE, text):
         raise Unusable("holds a lone surrogate, which is no character")
     return text
-
-
-_KINDS = {type(None): "null", bool: "a boolean", str: "a string", list: "a list", dict: "an object"}
-
-
-def _kind(value: object) -> str:
-    return _KINDS.get(type(value), "a number" if isinstance(value, int | float) else "of no JSON type")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -12,9 +13,6 @@ from msgspec import Meta
 from hvac_heartbeat import fields
 from hvac_heartbeat.fields import ID_LIMIT, INT4_MAX, VERSION_LIMIT, Unusable
 from hvac_heartbeat.outcome import Complaint
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 # What `msgspec.convert` can check in C; the rest of the rules is in `fields`.
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
@@ -27,10 +25,10 @@ Moment = Annotated[datetime, Meta(tz=True)] | None
 
 
 class Heartbeat(msgspec.Struct, gc=False):
-    """One device's proof of life, every value as PostgreSQL takes it.
+    """One device's proof of life, every value as PostgreSQL takes it: times in UTC, as it takes no offset of 16 hours.
 
-    `None` means that the device did not say. `received_at` is the envelope's clock (aware); `None` means that there
-    was none and the database's now() counts.
+    `None` means that the device did not say. `received_at` is the envelope's clock; `None` means that there was none
+    and the database's now() counts.
     """
 
     device_id: Id
@@ -43,14 +41,6 @@ class Heartbeat(msgspec.Struct, gc=False):
     queue_depth: Count = None
     poll_interval_s: Interval = None
     last_upload_ts: Moment = None
-
-
-class HeartbeatRejected(Exception):
-    """A heartbeat without a usable identity; it can never be written."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field} {reason}")
-        self.complaint = Complaint(field, reason)
 
 
 YEAR_2 = datetime(2, 1, 1, tzinfo=UTC)
@@ -67,15 +57,14 @@ OPTIONAL_FIELDS = (*_READERS, "last_upload_ts")
 SITES_APART = 4
 
 
-def read_exactly(body: object, arrival: datetime | None) -> tuple[Heartbeat, list[Complaint]]:
-    """Read one heartbeat by the exact rules; the second part lists the ignored fields.
-
-    Raises:
-        HeartbeatRejected: when it is no object, or its `device_id` or `site_id` cannot be taken.
-    """
-    if not isinstance(body, dict):
-        raise HeartbeatRejected("heartbeat", "is not a JSON object")
-    heartbeat = Heartbeat(_identity(body, "device_id"), _identity(body, "site_id"), received_at=arrival)
+def read_exactly(body: Mapping[str, object], arrival: datetime | None) -> tuple[Heartbeat, list[Complaint]] | Complaint:
+    """Read one heartbeat by the exact rules, and say which fields are ignored, or what it is rejected for."""
+    heartbeat = Heartbeat("", "", received_at=arrival)
+    for field in ("device_id", "site_id"):
+        try:
+            setattr(heartbeat, field, fields.identity(body.get(field)))
+        except Unusable as unusable:
+            return Complaint(field, str(unusable))
     ignored: list[Complaint] = []
     for field in OPTIONAL_FIELDS:
         value = body.get(field)
@@ -92,13 +81,6 @@ def latest(arrival: datetime | None) -> datetime:
     """Return what `last_upload_ts` is held against: the arrival, or now where the envelope's clock is ahead."""
     now = datetime.now(UTC)
     return now if arrival is None else min(arrival, now)
-
-
-def _identity(body: dict[str, object], field: str) -> str:
-    try:
-        return fields.identity(body.get(field))
-    except Unusable as unusable:
-        raise HeartbeatRejected(field, str(unusable)) from unusable
 
 
 def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
@@ -131,7 +113,6 @@ def merge(heartbeats: Iterable[Heartbeat]) -> list[Heartbeat]:
 
 
 def newest_sites(heartbeats: Iterable[Heartbeat]) -> set[str]:
-    """Return the sites that `merge` keeps apart."""
     return set(list(dict.fromkeys(heartbeat.site_id for heartbeat in _newest_first(heartbeats)))[:SITES_APART])
 
 

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from hvac_heartbeat.heartbeat import OPTIONAL_FIELDS
-from hvac_heartbeat.outcome import Complaint, Verdict
-from hvac_heartbeat.reading import read
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import Outcome
-    from hvac_heartbeat.reading import Record
-    from hvac_heartbeat.writing import Writer, WriteResult
+from hvac_heartbeat.heartbeat import OPTIONAL_FIELDS, Heartbeat
+from hvac_heartbeat.outcome import Complaint, Outcome, Verdict
+from hvac_heartbeat.reading import Record, read
+from hvac_heartbeat.writing import Writer, WriteResult
 
 # What is left to do for each heartbeat once the time for writing is up, at 128 MB (7.2 % of a core).
 _S_PER_HEARTBEAT: Final = 0.00005
@@ -24,10 +18,8 @@ _S_PER_HEARTBEAT: Final = 0.00005
 def ingest(records: Iterable[Record], writer: Writer, deadline: float, *, refuse_too_many: bool = False) -> Outcome:
     """Read the records' heartbeats, write the good ones and say what became of each.
 
-    Never raises on bad input or a lost database: both are verdicts. `deadline` is in seconds of `time.monotonic`.
-
-    Raises:
-        EventRefused: 413 with nothing written, where a record holds more than 10,000 heartbeats and `refuse_too_many`.
+    Bad input and a lost database are verdicts, but where a record holds more than 10,000 heartbeats `refuse_too_many`
+    raises EventRefused with nothing written. `deadline` is in seconds of `time.monotonic`.
     """
     heartbeats, outcome = read(records, refuse_too_many=refuse_too_many)
     reserve = min(_S_PER_HEARTBEAT * len(heartbeats), max(deadline - time.monotonic(), 0) / 2)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.errors import StoreUnavailable
 
 COMPLAINT_LIMIT = 1_000  # what an answer shows of each list
 
@@ -33,7 +30,6 @@ class Complaint(msgspec.Struct, frozen=True):
     device_id: object = None
 
     def about(self, index: int, device_id: object) -> Complaint:
-        """Return this complaint about one heartbeat of an event."""
         return Complaint(self.field, self.reason, index, device_id)
 
 
@@ -44,7 +40,6 @@ class Complaints(msgspec.Struct):
     first: list[Complaint] = msgspec.field(default_factory=list)
 
     def add(self, complaint: Complaint) -> None:
-        """Count one more."""
         self.count += 1
         if self.count <= COMPLAINT_LIMIT:
             self.first.append(complaint)

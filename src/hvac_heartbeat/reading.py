@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from datetime import UTC, datetime
 
 import msgspec
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.fields import CLOCK_TOLERANCE, Unusable
-from hvac_heartbeat.heartbeat import YEAR_2, Heartbeat, HeartbeatRejected, latest, read_exactly
+from hvac_heartbeat.heartbeat import YEAR_2, Heartbeat, latest, read_exactly
 from hvac_heartbeat.outcome import Complaint, Outcome, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
 
 RECORD_LIMIT = 10_000  # heartbeats
 _BLOCK = 1_000  # heartbeats
 _NO_OBJECT = Complaint("heartbeat", "is not a JSON object")
-# The latter for a lone surrogate where C wants UTF-8.
-_NOT_IN_C = (msgspec.ValidationError, UnicodeEncodeError)
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -63,9 +58,6 @@ def read(records: Iterable[Record], *, refuse_too_many: bool = False) -> tuple[l
     """Read every heartbeat; those that could not be read are rejected in the outcome, the others updated so far.
 
     Records are taken in blocks, and none is kept: of a large event only the heartbeats stay in memory.
-
-    Raises:
-        EventRefused: 413 for a record of more than 10,000 heartbeats, where somebody reads the refusal.
     """
     outcome = Outcome()
     heartbeats: list[Heartbeat] = []
@@ -144,7 +136,7 @@ def _read_clean(bodies: list[object], arrivals: list[datetime | None]) -> list[H
     """
     try:
         heartbeats = msgspec.convert(bodies, list[Heartbeat])
-    except _NOT_IN_C:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for a lone surrogate where C wants UTF-8
         return None
     names = "".join([heartbeat.device_id + heartbeat.site_id for heartbeat in heartbeats])
     versions = "".join({heartbeat.agent_version or "" for heartbeat in heartbeats})
@@ -154,8 +146,10 @@ def _read_clean(bodies: list[object], arrivals: list[datetime | None]) -> list[H
     for heartbeat, arrival in zip(heartbeats, arrivals, strict=True):
         heartbeat.received_at = arrival
         upload = heartbeat.last_upload_ts
-        if upload is not None and not YEAR_2 < upload <= latest(arrival) + CLOCK_TOLERANCE:
-            return None
+        if upload is not None:
+            if not YEAR_2 < upload <= latest(arrival) + CLOCK_TOLERANCE:
+                return None
+            heartbeat.last_upload_ts = upload.astimezone(UTC)
     return heartbeats
 
 
@@ -164,11 +158,11 @@ def _read_one(body: object, arrival: datetime | None, outcome: Outcome) -> Heart
         _reject(body if isinstance(body, Complaint) else _NO_OBJECT, outcome)
         return None
     clean = _read_clean([body], [arrival])
-    try:
-        heartbeat, ignored = (clean[0], []) if clean else read_exactly(body, arrival)
-    except HeartbeatRejected as rejection:
-        _reject(rejection.complaint.about(-1, body.get("device_id")), outcome)
+    found = (clean[0], []) if clean else read_exactly(body, arrival)
+    if isinstance(found, Complaint):
+        _reject(found.about(-1, body.get("device_id")), outcome)
         return None
+    heartbeat, ignored = found
     for complaint in ignored:
         outcome.ignored.add(complaint.about(len(outcome.verdicts), heartbeat.device_id))
     outcome.device_ids.append(heartbeat.device_id)

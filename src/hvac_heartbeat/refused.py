@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
-from hvac_heartbeat.heartbeat import merge, newest_sites, without_fields
+from hvac_heartbeat.heartbeat import Heartbeat, merge, newest_sites, without_fields
+from hvac_heartbeat.outcome import Complaint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import Complaint
     from hvac_heartbeat.writing import EventWriter
 
 BATCH_LIMIT: Final = 10_000  # devices
@@ -48,18 +46,15 @@ class Refusals:
         self.by_hash: dict[int, Refusal] = {}  # the longest ago first, as each refusal moves a device to the end
 
     def get(self, device_id: str) -> Refusal | None:
-        """Return a device's last refusal, None for a device that is not known to be refused."""
         return self.by_hash.get(hash(device_id))
 
     def add(self, device_id: str, refusal: Refusal) -> None:
-        """Remember the last refusal of a device."""
         self.remove(device_id)
         self.by_hash[hash(device_id)] = refusal
         if len(self.by_hash) > _REMEMBERED:
             del self.by_hash[next(iter(self.by_hash))]
 
     def remove(self, device_id: str) -> None:
-        """Forget a device, because the store has taken it."""
         self.by_hash.pop(hash(device_id), None)
 
     def longest_ago_first(self, device_ids: list[str]) -> list[str]:
@@ -126,11 +121,7 @@ class OneByOne:
         return None
 
     def _write_step(self, heartbeat: Heartbeat) -> Complaint | None:
-        """Write one heartbeat, without its optional fields where it is refused with them; return what rejects it.
-
-        Raises:
-            StoreUnavailable: it has failed.
-        """
+        """Write one heartbeat, without its optional fields where it is refused with them; return what rejects it."""
         try:
             self._event.write_batch([heartbeat])
         except BatchRefused as refused:

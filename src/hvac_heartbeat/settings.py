@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import asdict
 
 from hvac_heartbeat.channels import Channels
 from hvac_heartbeat.errors import SettingsError
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _VERIFIED_OR_SECRET = SSLMODES[3:]  # what an IAM token, which is a password in clear text, may travel over
-_HIDDEN = ("password", "session_token")
-_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.ASCII | re.IGNORECASE)
+_HOST = re.compile(r"[/@].+|[\w.:%-]*\w[\w.:%-]*", re.ASCII)  # a socket; a name or an address
 _HOST_AND_PORT = re.compile(r"[^:]+:\d+|\[.*\]:\d+")
-_SECRET_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[\x21-\x7e]+", re.ASCII)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -38,9 +36,7 @@ class Settings(msgspec.Struct, frozen=True):
     secret_arn: str | None = None
     iam_auth: bool = False
     region: str | None = None
-    session_token: str | None = None
-    secrets_extension_port: int = 2773
-    new_devices: Literal["accept", "reject"] = "accept"
+    new_devices: str = "accept"
     device_claim: str | None = None
     site_claim: str | None = None
     channels: Channels = Channels()
@@ -50,48 +46,40 @@ class Settings(msgspec.Struct, frozen=True):
         """Read DB_* and HEARTBEAT_* variables; an empty one counts as absent.
 
         AWS's own variables say where we run and in which region ("Defined runtime environment variables", AWS Lambda
-        Developer Guide; PARAMETERS_SECRETS_EXTENSION_HTTP_PORT, "AWS Parameters and Secrets Lambda Extension").
-
-        Raises:
-            SettingsError: naming every variable that is missing or cannot be used; it never shows a value of a secret.
+        Developer Guide). Raises SettingsError, which names what is missing or cannot be used and shows no secret.
         """
         given = {name: value for name, value in environment.items() if value}
         _check_nul(given)
-        iam_auth = _flag(given, "DB_IAM_AUTH")
+        iam_auth = _choice(given, "DB_IAM_AUTH", ("true", "false"), "false") == "true"
         _check_credentials(given, iam_auth=iam_auth)
         return cls(
             host=_host(given),
-            name=_name(given, "DB_NAME"),
-            user=_name(given, "DB_USER"),
+            name=given.get("DB_NAME", ""),
+            user=given.get("DB_USER", ""),
             password=given.get("DB_PASSWORD"),
-            port=_port(given, "DB_PORT"),
+            port=_port(given),
             sslmode=_sslmode(given, iam_auth=iam_auth),
             sslrootcert=given.get("DB_SSLROOTCERT"),
-            secret_arn=_secret_arn(given),
+            secret_arn=given.get("DB_SECRET_ARN"),
             iam_auth=iam_auth,
             region=_region(given, iam_auth=iam_auth),
-            session_token=given.get("AWS_SESSION_TOKEN"),
-            secrets_extension_port=_port(given, "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT") or 2773,
-            new_devices=_new_devices(given),
+            new_devices=_choice(given, "HEARTBEAT_NEW_DEVICES", ("accept", "reject"), "accept"),
             device_claim=_claim(given, "HEARTBEAT_DEVICE_CLAIM"),
             site_claim=_claim(given, "HEARTBEAT_SITE_CLAIM"),
             channels=Channels.from_environment(given),
         )
 
     def __repr__(self) -> str:
-        """Show every setting but the secrets, so that no log line and no traceback can hold one."""
-        shown = (
-            f"{name}={'…' if name in _HIDDEN and getattr(self, name) is not None else repr(getattr(self, name))}"
-            for name in self.__struct_fields__
-        )
-        return f"Settings({', '.join(shown)})"
+        """Show every setting but the password, so that no log line and no traceback can hold it."""
+        shown = asdict(self) | {"password": self.password and "…"}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 def _check_nul(given: Mapping[str, str]) -> None:
     # To libpq a text ends there, and with it everything behind it, sslmode too.
-    variables = tuple(name for name, value in given.items() if name.startswith("DB_") and "\0" in value)
-    if variables:
-        raise SettingsError(f"{', '.join(variables)}: a NUL character cannot be used", variables=variables)
+    spoilt = [name for name, value in given.items() if name.startswith("DB_") and "\0" in value]
+    if spoilt:
+        raise SettingsError(f"{', '.join(spoilt)}: a NUL character cannot be used")
 
 
 def host_complaint(text: str) -> str | None:
@@ -101,107 +89,63 @@ def host_complaint(text: str) -> str | None:
             return "takes the name of a host, not a URL"
         if _HOST_AND_PORT.fullmatch(host):
             return "takes the name of a host alone: the port belongs in DB_PORT"
-        if not (host.startswith(("/", "@")) or _HOST_NAME.fullmatch(host) or _is_address(host)):
+        if not _HOST.fullmatch(host):
             return "must be the name or the address of a host, or the folder of a unix socket"
     return None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _host(given: Mapping[str, str]) -> str:
     host = given.get("DB_HOST", "")
     complaint = host_complaint(host) if host else None
     if complaint:
-        raise SettingsError(f"DB_HOST {complaint}", variables=("DB_HOST",))
+        raise SettingsError(f"DB_HOST {complaint}")
     return host
-
-
-def _name(given: Mapping[str, str], variable: str) -> str:
-    name = given.get(variable, "")
-    if name and (not name.strip() or name.strip(".…") == "" or not name.isprintable()):
-        raise SettingsError(f"{variable} must be a name, not blanks or dots", variables=(variable,))
-    return name
-
-
-def _secret_arn(given: Mapping[str, str]) -> str | None:
-    arn = given.get("DB_SECRET_ARN")
-    if arn is not None and not _SECRET_ARN.fullmatch(arn):
-        raise SettingsError(
-            "DB_SECRET_ARN must be the ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME",
-            variables=("DB_SECRET_ARN",),
-        )
-    return arn
 
 
 def _check_credentials(given: Mapping[str, str], *, iam_auth: bool) -> None:
     ways = [name for name in ("DB_PASSWORD", "DB_SECRET_ARN") if name in given] + ["DB_IAM_AUTH"] * iam_auth
     if len(ways) > 1:
-        raise SettingsError(f"set only one of {' and '.join(ways)}: they contradict each other", variables=tuple(ways))
+        raise SettingsError(f"set only one of {' and '.join(ways)}: they contradict each other")
     if ways == ["DB_SECRET_ARN"]:
         return
-    missing = tuple(name for name in ("DB_HOST", "DB_NAME", "DB_USER") if name not in given)
+    missing = ", ".join(name for name in ("DB_HOST", "DB_NAME", "DB_USER") if name not in given)
     if missing:
-        raise SettingsError(
-            f"set {', '.join(missing)} to name the database to write to, or DB_SECRET_ARN to a secret that does",
-            variables=missing,
-        )
+        raise SettingsError(f"set {missing} to name the database to write to, or DB_SECRET_ARN to a secret that does")
     # On a unix socket the server may know us by our account.
     if not ways and not given["DB_HOST"].startswith("/"):
-        alternatives = ("DB_PASSWORD", "DB_SECRET_ARN", "DB_IAM_AUTH")
-        raise SettingsError(
-            "set DB_PASSWORD, or DB_SECRET_ARN, or DB_IAM_AUTH=true: the function has nothing to log in with",
-            variables=alternatives,
-        )
+        ways_in = "DB_PASSWORD, or DB_SECRET_ARN, or DB_IAM_AUTH=true"
+        raise SettingsError(f"set {ways_in}: the function has nothing to log in with")
 
 
 def _sslmode(given: Mapping[str, str], *, iam_auth: bool) -> str:
     default = "verify-full" if iam_auth or "AWS_LAMBDA_FUNCTION_NAME" in given else "prefer"
-    sslmode = given.get("DB_SSLMODE", default)
-    if sslmode not in SSLMODES:
-        raise SettingsError(f"DB_SSLMODE must be one of {', '.join(SSLMODES)}", variables=("DB_SSLMODE",))
+    sslmode = _choice(given, "DB_SSLMODE", SSLMODES, default)
     if iam_auth and sslmode not in _VERIFIED_OR_SECRET:
-        raise SettingsError(
-            f"DB_SSLMODE must be one of {', '.join(_VERIFIED_OR_SECRET)} with DB_IAM_AUTH: a token is sent as it is",
-            variables=("DB_SSLMODE", "DB_IAM_AUTH"),
-        )
+        taken = ", ".join(_VERIFIED_OR_SECRET)
+        raise SettingsError(f"DB_SSLMODE must be one of {taken} with DB_IAM_AUTH: a token is sent as it is")
     return sslmode
 
 
 def _region(given: Mapping[str, str], *, iam_auth: bool) -> str | None:
     region = given.get("AWS_REGION", given.get("AWS_DEFAULT_REGION"))
     if iam_auth and region is None:
-        raise SettingsError(
-            "set AWS_REGION with DB_IAM_AUTH: a token is made for one region", variables=("AWS_REGION",)
-        )
+        raise SettingsError("set AWS_REGION with DB_IAM_AUTH: a token is made for one region")
     return region
 
 
-def _new_devices(given: Mapping[str, str]) -> Literal["accept", "reject"]:
-    new_devices = given.get("HEARTBEAT_NEW_DEVICES", "accept")
-    if new_devices not in ("accept", "reject"):
-        raise SettingsError("HEARTBEAT_NEW_DEVICES must be accept or reject", variables=("HEARTBEAT_NEW_DEVICES",))
-    return "reject" if new_devices == "reject" else "accept"
+def _choice(given: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
+    chosen = given.get(name, default).lower()
+    if chosen not in choices:
+        raise SettingsError(f"{name} must be one of {', '.join(choices)}")
+    return chosen
 
 
-def _flag(given: Mapping[str, str], name: str) -> bool:
-    text = given.get(name, "false").lower()
-    if text not in ("true", "false"):
-        raise SettingsError(f"{name} must be true or false", variables=(name,))
-    return text == "true"
-
-
-def _port(given: Mapping[str, str], name: str) -> int | None:
-    text = given.get(name)
+def _port(given: Mapping[str, str]) -> int | None:
+    text = given.get("DB_PORT")
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**16):
-        raise SettingsError(f"{name} must be a number from 1 to 65535", variables=(name,))
+        raise SettingsError("DB_PORT must be a number from 1 to 65535")
     return int(text)
 
 
@@ -211,7 +155,5 @@ def _claim(given: Mapping[str, str], name: str) -> str | None:
     if path is None:
         return None
     if not all(part.strip() for part in path.split(".")):
-        raise SettingsError(
-            f"{name} must be a path into the authorizer's answer, such as jwt.claims.sub", variables=(name,)
-        )
+        raise SettingsError(f"{name} must be a path into the authorizer's answer, such as jwt.claims.sub")
     return path if "." in path else f"jwt.claims.{path}"

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final, Protocol
 
 import msgspec
 
 from hvac_heartbeat.errors import BatchRefused, StoreUnavailable
-from hvac_heartbeat.heartbeat import merge, of_several
+from hvac_heartbeat.heartbeat import Heartbeat, merge, of_several
+from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.refused import BATCH_LIMIT, HOPELESS, OneByOne, Refusals
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.outcome import BatchResult, Complaint
 
 _SMALL_BATCH: Final = 8  # a refused batch of so few is not halved any more
 
@@ -26,21 +22,17 @@ class Store(Protocol):
     """Keeps the newest heartbeat of every device."""
 
     def write(self, heartbeats: Sequence[Heartbeat], deadline: float) -> BatchResult:
-        """Write up to 10,000 heartbeats of different devices, ordered by device id, before `deadline`.
+        """Write up to 10,000 heartbeats of different devices, ordered by device id, before `deadline`, all or nothing.
 
-        `deadline` is in seconds of `time.monotonic`. All or nothing.
-
-        Raises:
-            BatchRefused: the store does not take a row of the batch.
-            StoreUnavailable: it could not write any, and all are worth a retry.
+        `deadline` is in seconds of `time.monotonic`. Raises BatchRefused where the store does not take a row of the
+        batch, StoreUnavailable where all are worth a retry.
         """
         ...
 
     def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
         """Note heartbeats that came after a newer one of their device; return a reason where it never will.
 
-        Raises:
-            StoreUnavailable: it could not, and all are worth a retry.
+        Raises StoreUnavailable where all are worth a retry.
         """
         ...
 

@@ -6,7 +6,6 @@ import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import psycopg
@@ -16,7 +15,6 @@ from moto import mock_aws
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.local.postgres import PostgresServer
 from tests.conftest import TABLE_AND_VIEW
-from tests.database.extension import Extension
 from tests.database.invocation import check, deliver
 from tests.database.servers import reload
 
@@ -48,7 +46,7 @@ def guarded() -> Iterator[PostgresServer]:
 def admin(guarded: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
     """The superuser's connection; alice's and bob's passwords are `first`."""
     for name in list(os.environ):
-        if name.startswith(("DB_", "HEARTBEAT_", "AWS_", "PG", "PARAMETERS_SECRETS_")):
+        if name.startswith(("DB_", "HEARTBEAT_", "AWS_", "PG")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
@@ -177,37 +175,3 @@ def test_a_secret_that_is_missing_says_so(
     result = deliver("a")
     assert "ResourceNotFoundException" in str(result.failure)
     assert "DB_SECRET_ARN" in str(result.failure)
-
-
-def test_the_extension_is_asked_first_and_passed_by_when_what_it_remembers_is_refused(
-    secret: str,
-    secrets: SecretsManagerClient,
-    guarded: PostgresServer,
-    admin: psycopg.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    extension = Extension(login(guarded))
-    with extension.serve() as port:
-        monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
-        monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(port))
-        assert deliver("a").acknowledged == {"a"}
-        [(path, token)] = extension.asked
-        assert parse_qs(urlsplit(path).query) == {"secretId": [secret]}
-        assert urlsplit(path).path == "/secretsmanager/get"
-        assert token == "token"
-        admin.execute("ALTER ROLE alice PASSWORD 'second'")
-        secrets.put_secret_value(SecretId=secret, SecretString=login(guarded, password="second"))
-        disconnect(admin)
-        result = deliver("b")
-    assert result.acknowledged == {"b"}
-    check(result, admin, "b")
-
-
-@pytest.mark.parametrize("token", ["expired", None])
-def test_an_extension_that_does_not_answer_with_the_secret_is_passed_by(
-    secret: str, guarded: PostgresServer, monkeypatch: pytest.MonkeyPatch, admin: psycopg.Connection, token: str | None
-) -> None:
-    with Extension(login(guarded)).serve() as port:
-        monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(port if token else 1))
-        monkeypatch.setenv("AWS_SESSION_TOKEN", token or "token")
-        assert deliver("a").acknowledged == {"a"}

@@ -25,7 +25,6 @@ OTHER = {
     "DbSslRootCert": "/var/task/ca.pem",
     "DbSecretArn": ARN.format("secretsmanager", "secret:fleet"),
     "DbSecretKmsKeyArn": ARN.format("kms", "key/2"),
-    "SecretsExtensionArn": ARN.format("lambda", "layer:extension:1"),
     "DbIamAuth": "true",
     "DbResourceId": "db-ABC",
     "SubnetIds": "subnet-1,subnet-2",

@@ -37,7 +37,7 @@ def test_whatever_changes_a_version_changes_the_digest_of_the_settings_and_nothi
         changed = version(before) != version(after)
         assert changed == (before.resources["Settings"] != after.resources["Settings"]), name
         changing |= {name} if changed else set()
-    assert {"RoleArn", "Timeout", "DbHost", "SubnetIds", "NewDevices", "LogLevel", "SecretsExtensionArn"} <= changing
+    assert {"RoleArn", "Timeout", "DbHost", "SubnetIds", "NewDevices", "LogLevel"} <= changing
     assert not {"Schedule", "HttpApi", "AlarmTopicArn", "FleetSize", "DbResourceId"} & changing
 
 
@@ -140,14 +140,6 @@ def test_it_is_said_where_iam_is_chosen_that_a_caller_may_name_any_device(writte
     said = written["Parameters"]["HttpApi"]["Description"]
     assert "no DeviceClaim" in said
     assert "any device" in said
-
-
-def test_the_secrets_extension_is_a_layer_of_both_functions(written: dict[str, Any], resources: dict[str, Any]) -> None:
-    arn = OTHER["SecretsExtensionArn"]
-    for given, layers in (("", None), (arn, [arn])):
-        found = Resolved(written, resources, SecretsExtensionArn=given).resources
-        for function in ("HeartbeatFunction", "SweepFunction"):
-            assert found[function].get("Layers") == layers
 
 
 def test_the_metrics_come_at_every_log_level(written: dict[str, Any], resources: dict[str, Any]) -> None:

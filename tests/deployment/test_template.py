@@ -9,7 +9,7 @@ from typing import Any
 
 from deployment import variables
 from deployment.package import ROOT
-from hvac_heartbeat.aws.triggers.sqs import Sqs
+from hvac_heartbeat.aws.triggers.batches import Sqs
 from tests.deployment.script import NAME
 from tests.deployment.template import of_type
 

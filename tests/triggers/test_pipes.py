@@ -69,7 +69,7 @@ def test_everything_comes_again_while_the_database_is_away(name: str, function: 
 
 @pytest.mark.parametrize(
     ("name", "unnamed"),
-    [("pipes-sqs", "message {}"), ("pipes-kinesis", "record {}"), ("pipes-kafka", "None-None@None")],
+    [("pipes-sqs", "record {}"), ("pipes-kinesis", "record {}"), ("pipes-kafka", "None-None@None")],
 )
 def test_a_malformed_record_is_rejected_alone(
     name: str, unnamed: str, function: Function, seen: Callable[[], dict[str, datetime]]

@@ -85,6 +85,6 @@ def test_a_malformed_notification_is_rejected_alone(
     assert function(sent)["statusCode"] == 207
     assert function.verdicts() == {
         "updated": 1,
-        "rejected": ["message 1: body is missing", "message 2: body is missing", "m: body is not text"],
+        "rejected": ["record 1: body is missing", "record 2: body is missing", "m: body is not text"],
     }
     assert seen() == {"hvac-001": AT}

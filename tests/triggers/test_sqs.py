@@ -100,9 +100,9 @@ def test_a_malformed_message_is_rejected_alone(function: Function, seen: Callabl
     assert function.verdicts() == {
         "updated": 2,
         "rejected": [
-            "message 2: body is missing",
-            "message 3: body is missing",
-            "message 4: device_id is missing",
+            "record 2: body is missing",
+            "record 3: body is missing",
+            "record 4: device_id is missing",
             "m: body is not text",
         ],
     }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvac_heartbeat import reading
-from hvac_heartbeat.heartbeat import Heartbeat, HeartbeatRejected, merge, newest_sites, read_exactly
+from hvac_heartbeat.heartbeat import Heartbeat, merge, newest_sites, read_exactly
 from hvac_heartbeat.outcome import Complaint
 from hvac_heartbeat.reading import Record, read
 
@@ -58,11 +58,11 @@ def read_each(batch: list[Any]) -> tuple[list[Heartbeat], list[Complaint], list[
     """The same by the exact rules alone."""
     heartbeats, rejected, ignored = [], [], []
     for index, body in enumerate(batch):
-        try:
-            heartbeat, complaints = read_exactly(body, ARRIVAL)
-        except HeartbeatRejected as rejection:
-            rejected.append(rejection.complaint.about(index, body.get("device_id")))
+        found = read_exactly(body, ARRIVAL)
+        if isinstance(found, Complaint):
+            rejected.append(found.about(index, body.get("device_id")))
         else:
+            heartbeat, complaints = found
             heartbeats.append(heartbeat)
             ignored += [complaint.about(index, heartbeat.device_id) for complaint in complaints]
     return heartbeats, rejected, ignored
@@ -80,9 +80,20 @@ def test_a_record_is_read_by_the_exact_rules_whatever_is_in_it(batch: list[dict[
 def test_both_ways_take_a_time_to_the_same_microsecond(fraction: str, offset: str) -> None:
     """.NET writes seven digits, Go nine."""
     body = {"device_id": "a", "site_id": "s", "last_upload_ts": f"2024-12-31T23:59:59.{fraction}{offset}"}
-    heartbeat, _ = read_exactly(body, ARRIVAL)
-    assert heartbeat.last_upload_ts is not None
-    assert read_record([body]) == ([heartbeat], [], [])
+    found = read_exactly(body, ARRIVAL)
+    assert not isinstance(found, Complaint)
+    assert found[0].last_upload_ts is not None
+    assert read_record([body]) == ([found[0]], [], [])
+
+
+@pytest.mark.parametrize("offset", ["Z", "+05:30", "+16:00", "-23:59"])
+@pytest.mark.parametrize("status", ["ready", "new"])
+def test_a_time_is_in_utc_whatever_its_offset(offset: str, status: str) -> None:
+    """PostgreSQL takes no offset of 16 hours."""
+    body = {"device_id": "a", "site_id": "s", "status": status, "last_upload_ts": f"2024-12-31T23:59:59{offset}"}
+    ((heartbeat,), _, _) = read_record([body])
+    assert heartbeat.last_upload_ts == datetime.fromisoformat(body["last_upload_ts"])
+    assert heartbeat.last_upload_ts.tzinfo is UTC
 
 
 def test_a_clean_record_needs_no_exact_rules(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,8 +116,7 @@ def test_a_device_does_not_say_when_it_was_seen(key: str) -> None:
 
 @pytest.mark.parametrize("body", [None, 5, "text", [], True])
 def test_what_is_no_object_is_rejected(body: object) -> None:
-    with pytest.raises(HeartbeatRejected, match="is not a JSON object"):
-        read_exactly(body, None)
+    assert read_record([body]) == ([], [Complaint("heartbeat", "is not a JSON object", 0)], [])
 
 
 def test_bad_metrics_are_ignored_and_named_and_the_device_still_counts() -> None:

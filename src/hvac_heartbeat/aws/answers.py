@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from hvac_heartbeat.errors import EventRefused
-    from hvac_heartbeat.outcome import Outcome
+from hvac_heartbeat.errors import EventRefused
+from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Outcome, Verdict
 
 ECHO_LIMIT = 64
 ANSWER_LIMIT = 950_000  # bytes, with what the envelope adds still under 1 MB
-
 _LONGEST_ID = 4 * ECHO_LIMIT + 5  # four bytes a character, or a character escaped twice; quotes and a comma
 
 _encode = msgspec.json.Encoder().encode
@@ -63,19 +58,16 @@ def written(outcome: Outcome, *, status: int | None = None) -> dict[str, Any]:
 
 
 def health(*, reached: bool) -> dict[str, Any]:
-    """Phrase a look at the function's health: 200 or 503."""
     message = "The database answers" if reached else "The database cannot be reached"
     return _answer(200 if reached else 503, {"message": message, "healthy": reached})
 
 
 def swept(counts: Mapping[str, int]) -> dict[str, Any]:
-    """Phrase what a sweep counted."""
     message = f"{counts['stale_devices']} of {counts['fleet_devices']} device(s) are stale"
     return _answer(200, {"message": message, **counts})
 
 
 def refused(refusal: EventRefused) -> dict[str, Any]:
-    """Phrase an event that was not taken at all."""
     return _answer(refusal.status, {"message": str(refusal), "updated_devices": []})
 
 
@@ -90,13 +82,10 @@ def _devices(key: str, outcome: Outcome, verdict: Verdict, room: int) -> tuple[i
     pairs = zip(outcome.device_ids, outcome.verdicts, strict=True)
     devices = dict.fromkeys([device for device, found in pairs if found is verdict and device is not None])
     cut = [device_id[:ECHO_LIMIT] for device_id in devices]
-    if len(cut) * _LONGEST_ID <= room or _size(cut) <= room:
-        return len(cut), {key: cut}
-    shown = 0
-    while room > 0:
-        room -= _size(cut[shown])
-        shown += 1
-    return len(cut), {key: cut[: max(shown - 1, 0)], f"{key}_count": len(cut)}
+    shown = len(cut)
+    while shown * _LONGEST_ID > max(room, 0) and _size(cut[:shown]) > room:
+        shown = shown * 9 // 10
+    return len(cut), {key: cut[:shown]} | ({} if shown == len(cut) else {f"{key}_count": len(cut)})
 
 
 def _size(value: object) -> int:

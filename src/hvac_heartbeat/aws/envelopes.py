@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import binascii
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.reading import Record, iot_binding
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
-
-    Content = tuple[str, object, datetime | None]  # a record's name, its text or what became of it, its clock
+Content = tuple[str, object, datetime | None]  # a record's name, its text or what became of it, its clock
 
 # What a text may become when it is decoded, counted as in `_weigh`. 10,000 heartbeats with every field weigh 140,000.
 # A unit takes up to 64 bytes, and Lambda's smallest memory is 128 MB for everything.
@@ -42,14 +40,13 @@ def decode(content: object) -> object:
     """Decode JSON text; what has been decoded already (EventBridge Pipes do so at times) is returned as it is.
 
     A NaN literal, a lone surrogate, an integer of any length or a raw control character spoils the value that it is
-    in, not the heartbeats beside it.
-
-    Raises:
-        DecodeError: when it is no JSON, blank, or nested more deeply than Python's stack allows.
-        TooLarge: when it holds more than `RECORD_LIMIT`; it is not decoded then.
+    in, not the heartbeats beside it. Raises TooLarge, before it is decoded, for what holds more than `RECORD_LIMIT`,
+    and DecodeError for what is no JSON, blank, nested more deeply than Python's stack allows, or such an error itself.
     """
     if isinstance(content, dict | list):
         return content
+    if isinstance(content, DecodeError):
+        raise content
     if not isinstance(content, str | bytes):
         raise DecodeError("is missing" if content is None else "is not text")
     if len(content) * _DENSEST > RECORD_LIMIT and (weight := _weigh(content)) > RECORD_LIMIT:
@@ -65,17 +62,21 @@ def decode(content: object) -> object:
 
 
 def decode_base64(text: object) -> bytes:
-    """Decode base64 text (RFC 4648, section 4).
-
-    Raises:
-        DecodeError: when it is anything else.
-    """
+    """Decode base64 text (RFC 4648, section 4)."""
     if not isinstance(text, str):
         raise DecodeError("is missing" if text is None else "is not text")
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
         raise DecodeError("is not base64") from error
+
+
+def base64_content(text: object) -> bytes | DecodeError:
+    """Return what base64 text holds, or why that cannot be had, to be told when the record is made of it."""
+    try:
+        return decode_base64(text)
+    except DecodeError as error:
+        return error
 
 
 def clock(value: object) -> datetime | None:
@@ -90,16 +91,16 @@ def clock(value: object) -> datetime | None:
     return read if read > fields.EPOCH else None
 
 
-def unwrap_records(contents: Sequence[Content], *, base64: bool = False) -> Iterator[Record]:
+def unwrap_records(contents: Sequence[Content]) -> Iterator[Record]:
     """Make one record of each content, and the next one when it is asked for.
 
     Where all of them together would take too much memory, the largest are turned away: a small one is never lost
     because of what lies beside it.
     """
     crowded: set[int] = set()
-    size = sum(len(text) for _, text, _ in contents if isinstance(text, str))
-    if size * _DENSEST * (0.75 if base64 else 1) > EVENT_LIMIT:
-        weights = [_weigh_content(text, base64=base64) for _, text, _ in contents]
+    size = sum(len(text) for _, text, _ in contents if isinstance(text, str | bytes))
+    if size * _DENSEST > EVENT_LIMIT:
+        weights = [_weigh(text) if isinstance(text, str | bytes) else 0 for _, text, _ in contents]
         room = EVENT_LIMIT
         for index in sorted(range(len(weights)), key=weights.__getitem__):
             if weights[index] <= RECORD_LIMIT:  # else it takes no room, because it is not decoded
@@ -110,17 +111,17 @@ def unwrap_records(contents: Sequence[Content], *, base64: bool = False) -> Iter
         if index in crowded:
             yield Record(name, received_at=received_at, undecodable=_NO_ROOM)
         else:
-            yield unwrap_record(name, text, received_at, base64=base64)
+            yield unwrap_record(name, text, received_at)
 
 
-def unwrap_record(name: str, content: object, received_at: datetime | None, *, base64: bool = False) -> Record:
+def unwrap_record(name: str, content: object, received_at: datetime | None) -> Record:
     """Make a record of a queue's, a stream's or a topic's content, taking off the envelopes of SNS and EventBridge.
 
-    The earliest of all clocks counts. `content` is JSON text or decoded already.
+    The earliest of all clocks counts. `content` is as `decode` takes it.
     """
     clocks = [received_at]
     try:
-        body = decode(decode_base64(content) if base64 else content)
+        body = decode(content)
         while isinstance(body, dict):
             if body.get("Type") == "Notification" and "Message" in body:
                 clocks.append(clock(body.get("Timestamp")))
@@ -137,13 +138,7 @@ def unwrap_record(name: str, content: object, received_at: datetime | None, *, b
     return Record(name, body, earliest, own_clock=binding is not None, binding=binding)
 
 
-def is_from(records: object, sign: str, source: str) -> bool:
-    """Say whether this is a list that begins with an object whose `sign` is `source`."""
-    return isinstance(records, list) and bool(records) and as_object(records[0]).get(sign) == source
-
-
 def as_object(value: object) -> dict[str, Any]:
-    """Return the value where it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
@@ -156,15 +151,6 @@ def get_name(envelope: object, key: str) -> str | None:
     """Return the name at `key`; None where there is none, for an empty one names nothing."""
     name = as_object(envelope).get(key)
     return name if isinstance(name, str) and name else None
-
-
-def _weigh_content(content: object, *, base64: bool) -> int:
-    if base64:
-        try:
-            content = decode_base64(content)
-        except DecodeError:
-            return 0
-    return _weigh(content) if isinstance(content, str | bytes) else 0
 
 
 def _weigh(content: str | bytes) -> int:

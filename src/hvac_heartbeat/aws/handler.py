@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws.health import Health
 from hvac_heartbeat.aws.invocation_log import log_invocation
 from hvac_heartbeat.aws.sweep import Sweeper
 from hvac_heartbeat.aws.triggers import recognise
+from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
 from hvac_heartbeat.outcome import Outcome
 from hvac_heartbeat.settings import Settings
@@ -18,9 +17,6 @@ from hvac_heartbeat.store.credentials import prepare
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
 from hvac_heartbeat.writing import Writer
-
-if TYPE_CHECKING:
-    from hvac_heartbeat.aws.triggers.base import Trigger
 
 # Kept back of the invocation's time, or half of that where it is short: 10,000 heartbeats that all have something to
 # complain of take 0.8 s of 128 MB's part of a processor to answer and to log.
@@ -56,10 +52,8 @@ def reset() -> None:
 def lambda_handler(event: object, context: object) -> object:
     """Take an event of any trigger, write its heartbeats and answer in the trigger's own form.
 
-    Bad input is never an exception: the answer names it.
-
-    Raises:
-        StoreUnavailable: when heartbeats were not written and the caller should send the event again.
+    Bad input is never an exception: the answer names it. Raises StoreUnavailable when heartbeats were not written and
+    the caller should send the event again.
     """
     started = time.perf_counter()
     trigger = recognise(event)
@@ -110,10 +104,8 @@ def _let_go(failure: BaseException | None) -> None:
 
     The garbage collector would find such a circle, but only after several more of them: too late at 128 MB.
     """
+    import traceback  # few invocations fail
+
     while failure is not None:
-        traceback = failure.__traceback__
-        while traceback is not None:
-            with contextlib.suppress(RuntimeError):  # of a frame that is still running
-                traceback.tb_frame.clear()
-            traceback = traceback.tb_next
+        traceback.clear_frames(failure.__traceback__)
         failure = failure.__cause__ or failure.__context__

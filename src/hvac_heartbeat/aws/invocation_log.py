@@ -9,16 +9,13 @@ from __future__ import annotations
 import sys
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from hvac_heartbeat.aws.answers import echo
-from hvac_heartbeat.outcome import Verdict
-
-if TYPE_CHECKING:
-    from hvac_heartbeat.aws.triggers.base import Trigger
-    from hvac_heartbeat.outcome import Outcome
+from hvac_heartbeat.aws.triggers.base import Trigger
+from hvac_heartbeat.outcome import Outcome, Verdict
 
 NAMESPACE = "HvacHeartbeat"
 REJECTION_LINES = 20
@@ -60,7 +57,6 @@ def log_invocation(
 
 
 def log(level: str, message: str, **details: Any) -> None:
-    """Write one line."""
     line = _encode({"level": level, "message": message, **details}).decode()
     clean = line.isascii() and "\x7f" not in line  # JSON has escaped the other control characters
     sys.stdout.write((line if clean or line.isprintable() else _escape(line)) + "\n")

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import generators
 from psycopg.conninfo import make_conninfo
 
+from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.credentials import credentials
 from hvac_heartbeat.store.root_certificates import roots_for
 from hvac_heartbeat.store.timeout import DEAD_PEER_S, BoundedConnection, DeadlinePassed, await_socket, within
@@ -19,9 +20,6 @@ from hvac_heartbeat.store.timeout import DEAD_PEER_S, BoundedConnection, Deadlin
 if TYPE_CHECKING:
     from psycopg.abc import PQGenConn
     from psycopg.pq.abc import PGconn, PGresult
-
-    from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.store.credentials import Credentials
 
 _TURN_S: Final = 5.0  # for one name, and for one address of the server, TLS and login included
 _CANCEL_TIMEOUT_S: Final = 0.4  # within what is kept back for the answer, TLS included
@@ -55,18 +53,14 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def connect(settings: Settings, deadline: float | None = None, *, fresh: bool = False) -> BoundedConnection:
+def connect(settings: Settings, deadline: float | None = None) -> BoundedConnection:
     """Open a connection the way the function does: autocommit, and no statement is ever given a name.
 
-    The deadline bounds all of it: the credentials, the server's name, TLS and the login. `fresh` reads the credentials
-    past every cache. The connection itself has no deadline yet.
-
-    Raises:
-        CredentialsUnavailable: when the credentials cannot be had.
-        ConnectFailed: when no server lets us in.
+    The deadline bounds all of it: the credentials, the server's name, TLS and the login. The connection itself has no
+    deadline yet. Raises CredentialsUnavailable, or ConnectFailed when no server lets us in.
     """
     deadline = time.monotonic() + _TURN_S if deadline is None else deadline
-    login = credentials(settings, deadline, fresh=fresh)
+    login = credentials(settings, deadline)
     servers: list[tuple[str, str | None]] = []
     failure: ConnectFailed | None = None
     for host in login.host.split(","):
@@ -78,7 +72,7 @@ def connect(settings: Settings, deadline: float | None = None, *, fresh: bool = 
         # A silent one leaves time for those behind it, and what is left after all of them is for another round.
         share = (deadline - time.monotonic()) / (len(servers) - tried)
         try:
-            return _connect_to(host, address, login, settings, time.monotonic() + min(share, _TURN_S))
+            return _connect_to(host, address, login, time.monotonic() + min(share, _TURN_S))
         except psycopg.OperationalError as error:
             failure = ConnectFailed(error, f"{host}:{login.port}", login.password)
     raise failure or ConnectFailed(psycopg.OperationalError("the server's name has no address"), login.host)
@@ -92,9 +86,7 @@ def cancel_and_close(connection: BoundedConnection) -> None:
     connection.close()
 
 
-def _connect_to(
-    host: str, address: str | None, login: Credentials, settings: Settings, deadline: float
-) -> BoundedConnection:
+def _connect_to(host: str, address: str | None, login: Settings, deadline: float) -> BoundedConnection:
     conninfo = make_conninfo(
         host=host,
         hostaddr=address,
@@ -104,9 +96,9 @@ def _connect_to(
         password=login.password,
         application_name="hvac-heartbeat",
         client_encoding="UTF8",  # as heartbeats are sent; libpq would take the database's, and garble ids
-        sslmode=settings.sslmode,
+        sslmode=login.sslmode,
         # libpq verifies even under "require" when it is given roots.
-        sslrootcert=(settings.sslrootcert or roots_for(host)) if settings.sslmode.startswith("verify") else None,
+        sslrootcert=(login.sslrootcert or roots_for(host)) if login.sslmode.startswith("verify") else None,
         gssencmode="disable",
         # For a host that is gone after it has acknowledged everything; `await_socket` sees the others.
         keepalives_idle=DEAD_PEER_S,
@@ -132,7 +124,7 @@ def _open(exchange: PQGenConn[PGconn], deadline: float) -> PGconn:
         return opened
 
 
-def _addresses(host: str, port: int, deadline: float) -> list[str | None]:
+def _addresses(host: str, port: int | None, deadline: float) -> list[str | None]:
     """Look the name up, for no longer than there is time; libpq would do it itself, for as long as it takes."""
     if host.startswith(("/", "@")):
         return [None]

@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.settings import host_complaint
+from hvac_heartbeat.settings import Settings, host_complaint
 from hvac_heartbeat.store.timeout import within
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mypy_boto3_rds import RDSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-    from hvac_heartbeat.settings import Settings
-
 _DEFAULT_PORT: Final = 5432
-_EXTENSION_TIMEOUT_S: Final = 3.0
 _AWS_TIMEOUT_S: Final = 2.0  # for a connection and for an answer, twice each; `within` keeps to the deadline
 
 
 class CredentialsUnavailable(StoreUnavailable):
     """The credentials cannot be had; the message says which setting to look at, and never shows a secret."""
-
-
-class Credentials(msgspec.Struct, frozen=True):
-    """One way in: the server, the database, the role and its password."""
-
-    host: str
-    port: int
-    name: str
-    user: str
-    password: str | None
-
-    def __repr__(self) -> str:
-        """Show nothing: a password must not end up in a traceback."""
-        return "Credentials(…)"
 
 
 class _Secret(msgspec.Struct):
@@ -54,26 +37,18 @@ class _Secret(msgspec.Struct):
     dbname: str | None = None
 
 
-class _ExtensionAnswer(msgspec.Struct):
-    SecretString: str
+def credentials(settings: Settings, deadline: float) -> Settings:
+    """Return the settings with all that one new connection takes, before `deadline` (`time.monotonic`).
 
-
-def credentials(settings: Settings, deadline: float, *, fresh: bool = False) -> Credentials:
-    """Get the credentials for one new connection.
-
-    `fresh` goes past every cache, for when the server has refused what the cache said. `deadline` is in seconds of
-    `time.monotonic`.
-
-    Raises:
-        CredentialsUnavailable: when the secret or the token cannot be had, or the secret lacks something.
+    Raises CredentialsUnavailable when the secret or the token cannot be had, or the secret lacks something.
     """
     if settings.secret_arn is not None:
-        return _from_secret(settings, _secret_text(settings, settings.secret_arn, deadline, fresh=fresh))
+        return _from_secret(settings, _read_secret(settings, settings.secret_arn, deadline))
     password = _iam_token(settings) if settings.iam_auth else settings.password
-    return Credentials(settings.host, settings.port or _DEFAULT_PORT, settings.name, settings.user, password)
+    return replace(settings, port=settings.port or _DEFAULT_PORT, password=password)
 
 
-def _from_secret(settings: Settings, text: str) -> Credentials:
+def _from_secret(settings: Settings, text: str) -> Settings:
     try:
         secret = msgspec.json.decode(text, type=_Secret)
         port = settings.port or int(secret.port or _DEFAULT_PORT)
@@ -83,66 +58,32 @@ def _from_secret(settings: Settings, text: str) -> Credentials:
             "the secret that DB_SECRET_ARN names is not a JSON object with username and password as text"
         ) from None
     found = {
-        "host": settings.host or secret.host,
-        "dbname": settings.name or secret.dbname,
+        "host": settings.host or secret.host or "",
+        "dbname": settings.name or secret.dbname or "",
         # The password is this user's. A rotation of alternating users changes both, and DB_USER would stay behind.
         "username": secret.username or settings.user,
-        "password": secret.password,
+        "password": secret.password or "",
     }
     missing = [key for key, value in found.items() if not value]
     if missing:
         raise CredentialsUnavailable(f"the secret that DB_SECRET_ARN names lacks {', '.join(missing)}")
     for key, value in found.items():
         # To libpq a text ends there, and with it everything behind it, sslmode too.
-        if "\0" in (value or ""):
+        if "\0" in value:
             raise CredentialsUnavailable(f"the secret that DB_SECRET_ARN names has a NUL character in {key}")
-    complaint = host_complaint(found["host"] or "")
+    complaint = host_complaint(found["host"])
     if complaint:
         raise CredentialsUnavailable(f"host, in the secret that DB_SECRET_ARN names, {complaint}")
-    return Credentials(found["host"] or "", port, found["dbname"] or "", found["username"] or "", found["password"])
+    host, name, user, password = found.values()
+    return replace(settings, host=host, port=port, name=name, user=user, password=password)
 
 
-def _secret_text(settings: Settings, arn: str, deadline: float, *, fresh: bool) -> str:
-    # The extension keeps what it has read for up to five minutes and has no documented way around that, so that the
-    # old password would come back ("AWS Parameters and Secrets Lambda Extension", Secrets Manager User Guide).
-    text = None if fresh else _ask_extension(settings, arn, deadline)
-    if text is None:
-        text = _ask_secrets_manager(settings, arn, deadline)
-    if not text:
-        raise CredentialsUnavailable("the secret that DB_SECRET_ARN names is empty, or binary: store JSON text in it")
-    return text
-
-
-def _ask_extension(settings: Settings, arn: str, deadline: float) -> str | None:
-    """Return None when there is no extension, or it does not answer with the secret: Secrets Manager then says why."""
-    if settings.session_token is None:
-        return None
-    from http.client import HTTPConnection, HTTPException
-    from urllib.parse import urlencode
-
-    timeout = min(_EXTENSION_TIMEOUT_S, _left(deadline) / 2)
-    connection = HTTPConnection("localhost", settings.secrets_extension_port, timeout=timeout)
-    try:
-        connection.request(
-            "GET",
-            f"/secretsmanager/get?{urlencode({'secretId': arn})}",
-            headers={"X-Aws-Parameters-Secrets-Token": settings.session_token},
-        )
-        answer = connection.getresponse()
-        found = answer.read()
-        return msgspec.json.decode(found, type=_ExtensionAnswer).SecretString if answer.status == 200 else None  # noqa: PLR2004
-    except (OSError, HTTPException, msgspec.MsgspecError):
-        return None
-    finally:
-        connection.close()
-
-
-def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str | None:
+def _read_secret(settings: Settings, arn: str, deadline: float) -> str:
     client: SecretsManagerClient = _client("secretsmanager", _region(arn) or settings.region)
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = within(_left(deadline), lambda: client.get_secret_value(SecretId=arn))
+        answer = within(deadline - time.monotonic(), lambda: client.get_secret_value(SecretId=arn))
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "ClientError")
         raise CredentialsUnavailable(
@@ -155,7 +96,9 @@ def _ask_secrets_manager(settings: Settings, arn: str, deadline: float) -> str |
             "look at the function's region and credentials, and in a VPC at its way to Secrets Manager (a NAT gateway "
             "or a VPC endpoint)"
         ) from error
-    text: str | None = answer.get("SecretString")
+    text: str = answer.get("SecretString", "")
+    if not text:
+        raise CredentialsUnavailable("the secret that DB_SECRET_ARN names is empty, or binary: store JSON text in it")
     return text
 
 
@@ -209,10 +152,3 @@ def _client(service: Literal["secretsmanager", "rds"], region: str | None) -> An
 
 def _region(arn: str) -> str | None:
     return [*arn.split(":"), "", "", ""][3] or None
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise CredentialsUnavailable("no time was left to read the credentials")
-    return left

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 import psycopg
 
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.connection import cancel_and_close, connect, texts
 from hvac_heartbeat.store.sqlstates import Failure, Remedy, StatementRefused, classify
-from hvac_heartbeat.store.timeout import DeadlinePassed
+from hvac_heartbeat.store.timeout import BoundedConnection, DeadlinePassed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from psycopg.pq.abc import PGresult
-
-    from hvac_heartbeat.settings import Settings
-    from hvac_heartbeat.store.timeout import BoundedConnection
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -29,10 +26,9 @@ _ON_ANOTHER_CONNECTION = (Remedy.RECONNECT, Remedy.REDIRECT, Remedy.CREDENTIALS)
 
 
 class _Tries(msgspec.Struct):
-    """What was tried for one statement: the attempts that failed, the last remedy, and what there is to report."""
+    """What was tried for one statement: the attempts that failed, the remedies, and what there is to report."""
 
     failed: int = 0
-    remedy: Remedy = Remedy.NONE
     spent: set[Remedy] = msgspec.field(default_factory=set)
     reported: StoreUnavailable | None = None
 
@@ -54,32 +50,26 @@ class Database:
 
         A broken connection is replaced and the statement sent once more, and what may pass is tried again while there
         is time, so it must be a statement that can be repeated. `parameters` are in PostgreSQL's text form, `deadline`
-        is in seconds of `time.monotonic`.
-
-        Raises:
-            StatementRefused: for what can be the fault of one of the rows.
-            StoreUnavailable: anything else.
+        is in seconds of `time.monotonic`. Raises StatementRefused for what can be the fault of one of the rows, and
+        StoreUnavailable for anything else.
         """
         if time.monotonic() >= deadline:
             raise StoreUnavailable("no time was left to write the heartbeats")
         started = time.perf_counter()
-        tries: _Tries | None = None
+        tries = _Tries()
         try:
             while True:
                 try:
                     if self._connection is None:
-                        fresh = tries is not None and tries.remedy is Remedy.CREDENTIALS
-                        self._connection = connect(self.settings, deadline, fresh=fresh)
+                        self._connection = connect(self.settings, deadline)
                     self._connection.deadline = deadline
                     return self._connection.send(statement, parameters)
                 except psycopg.Error as error:
-                    tries = tries or _Tries()
                     self._recover(error, tries, deadline)
         finally:
             self.milliseconds += (time.perf_counter() - started) * 1000
 
     def close(self) -> None:
-        """Close the connection, if there is one; the next statement opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -102,7 +92,6 @@ class Database:
             raise tries.reported from error
         time.sleep(pause)
         tries.failed += 1
-        tries.remedy = found.remedy
 
     def _pause(self, found: Failure, attempt: int, spent: set[Remedy]) -> float | None:
         """Return how long to wait before the next attempt, None when there is to be none."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Final
 
 import msgspec
 from msgspec.structs import astuple
@@ -12,24 +13,15 @@ from hvac_heartbeat.errors import BatchRefused
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
 from hvac_heartbeat.store.connection import texts
+from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.silence import Ledger
 from hvac_heartbeat.store.sqlstates import StatementRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hvac_heartbeat.store.database import Database
 
 _NEW_DEVICE: Final = Complaint("device_id", "is a device never seen before, and new devices are not accepted")
 _WRITTEN_BY_US: Final = {*Heartbeat.__struct_fields__, "last_seen_ts", "updated_at"} - {"received_at"}
 _NOT_NULL: Final = "23502"  # PostgreSQL manual, appendix A
 _AT_FAULT: Final = ("22", "23")  # the row's value, or a constraint of the table
-
-_TIMES: Final = {
-    index for index, name in enumerate(Heartbeat.__struct_fields__) if name in {"received_at", "last_upload_ts"}
-}
-_BLOCK: Final = 512  # heartbeats that are encoded at a time, because that many stay in the processor's cache
 
 _encode = msgspec.json.Encoder().encode
 
@@ -94,10 +86,7 @@ def _complaint(refused: StatementRefused) -> Complaint:
 
 def _as_text(heartbeat: Heartbeat) -> list[bytes | None]:
     """Return each field of one heartbeat in PostgreSQL's text form."""
-    return [
-        None if value is None else str(value.astimezone(UTC) if isinstance(value, datetime) else value).encode()
-        for value in astuple(heartbeat)
-    ]
+    return [None if value is None else str(value).encode() for value in astuple(heartbeat)]
 
 
 def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
@@ -106,15 +95,7 @@ def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
     An array literal is JSON's but for the braces: both quote text, and escape quotes and backslashes, alike (PostgreSQL
     manual, "Array Input and Output"). They differ in control characters, and no heartbeat has any (`fields`).
     """
-    columns: list[list[bytes]] = [[] for _ in Heartbeat.__struct_fields__]
-    is_absent = [True] * len(columns)
-    for start in range(0, len(heartbeats), _BLOCK):
-        rows = map(astuple, heartbeats[start : start + _BLOCK])
-        for index, values in enumerate(zip(*rows, strict=True)):
-            is_absent[index] &= values.count(None) == len(values)
-            # In UTC, because PostgreSQL takes no offset of 16 hours, which a device may well send.
-            sent = [time and time.astimezone(UTC) for time in values] if index in _TIMES else values
-            columns[index].append(_encode(sent)[1:-1])
-    return [
-        None if absent else b"{" + b",".join(parts) + b"}" for parts, absent in zip(columns, is_absent, strict=True)
-    ]
+    # One column after the other: tuples of whole batches would make holes in the memory of the smallest Lambda.
+    columns = (list(map(attrgetter(field), heartbeats)) for field in Heartbeat.__struct_fields__)
+    absent = len(heartbeats)
+    return [None if values.count(None) == absent else b"{" + _encode(values)[1:-1] + b"}" for values in columns]

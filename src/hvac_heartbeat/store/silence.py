@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from hvac_heartbeat.errors import StoreUnavailable
+from hvac_heartbeat.heartbeat import Heartbeat
+from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import StatementRefused
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from hvac_heartbeat.heartbeat import Heartbeat
-    from hvac_heartbeat.store.database import Database
 
 _LEFT_ALONE_S: Final = 300.0
 _BATCH_LIMIT: Final = 10_000  # heartbeats a statement, so that a retry gets further than a try that ran out of time
@@ -39,30 +35,21 @@ class Ledger:
     def note_late(self, heartbeats: Sequence[Heartbeat], deadline: float) -> str | None:
         """Note heartbeats, all of them with a time, and return what keeps the ledger from it.
 
-        A database without a ledger is no reason. Either is asked again after five minutes only.
-
-        Raises:
-            StoreUnavailable: what kept it from it may pass. Sent again, the heartbeats will be late again.
+        A database without a ledger is no reason. Either is asked again after five minutes only. Raises StoreUnavailable
+        for what may pass: sent again, the heartbeats will be late again.
         """
         if time.monotonic() < self._left_alone_until:
             return None
         try:
             for start in range(0, len(heartbeats), _BATCH_LIMIT):
-                parameters = _as_arrays(heartbeats[start : start + _BATCH_LIMIT])
-                self._database.execute(self._statement, parameters, deadline)
+                part = heartbeats[start : start + _BATCH_LIMIT]
+                columns = zip(*((late.device_id, late.received_at, late.site_id) for late in part), strict=True)
+                # In PostgreSQL's text form of arrays, which is JSON's but for the braces.
+                arrays = [b"{" + _encode(column)[1:-1] + b"}" for column in columns]
+                self._database.execute(self._statement, arrays, deadline)
         except (StatementRefused, StoreUnavailable) as error:
             if error.sqlstate is None or error.sqlstate.startswith(_MAY_PASS):
                 raise
             self._left_alone_until = time.monotonic() + _LEFT_ALONE_S
             return None if error.sqlstate == _NO_LEDGER else f"{error.cause} (SQLSTATE {error.sqlstate})"
         return None
-
-
-def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes]:
-    """Return ids, times and sites in PostgreSQL's text form of arrays, which is JSON's but for the braces."""
-    columns: list[list[object]] = [
-        [heartbeat.device_id for heartbeat in heartbeats],
-        [heartbeat.received_at and heartbeat.received_at.astimezone(UTC) for heartbeat in heartbeats],
-        [heartbeat.site_id for heartbeat in heartbeats],
-    ]
-    return [b"{" + _encode(column)[1:-1] + b"}" for column in columns]

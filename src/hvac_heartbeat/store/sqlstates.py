@@ -54,7 +54,6 @@ class Failure(msgspec.Struct, frozen=True):
     cause: str | None = None
 
     def unavailable(self) -> StoreUnavailable:
-        """Return it as the error that the function's callers know."""
         message = f"{self.message}: {self.advice}" if self.advice else self.message
         return StoreUnavailable(message, sqlstate=self.sqlstate, where=self.where, cause=self.cause)
 

@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
@@ -17,12 +18,10 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from psycopg.abc import PQGen
     from psycopg.pq.abc import PGresult
 
-    Row = tuple[Any, ...]
+Row = tuple[Any, ...]
 
 T = TypeVar("T")
 
@@ -61,11 +60,7 @@ class BoundedConnection(psycopg.Connection["Row"]):
         return result
 
     def wait(self, gen: PQGen[T], interval: float = 0.0, timeout: float | None = None) -> T:  # noqa: ARG002 - the driver's signature
-        """Run one of the driver's exchanges with the server to its end.
-
-        Raises:
-            DeadlinePassed: the connection is of no use after that; close it.
-        """
+        """Run one of the driver's exchanges with the server to its end; after DeadlinePassed, close the connection."""
         fileno = self.pgconn.socket
         try:
             wanted = next(gen)
@@ -80,9 +75,7 @@ class BoundedConnection(psycopg.Connection["Row"]):
 def await_socket(fileno: int, wanted: int, deadline: float, *, watch_peer: bool = False) -> int:
     """Return what the socket is ready for; both numbers are of psycopg's Wait and Ready.
 
-    Raises:
-        DeadlinePassed: when it is ready for nothing until then.
-        psycopg.OperationalError: when the host at the other end is gone, and it is watched.
+    Raises DeadlinePassed, or OperationalError when the host at the other end is watched and gone.
     """
     waiting = select.poll()
     waiting.register(fileno, _EVENTS[wanted])
@@ -117,13 +110,10 @@ def _is_heard(fileno: int, seconds: float) -> bool:
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what `call` returns, and raise what it raises, if it ends in time.
+    """Return what `call` returns, and raise what it raises, or TimeoutError when it has not ended in time.
 
     It runs in a thread, because getaddrinfo, behind every look-up of a name, takes no timeout; one that never ends is
     left behind and holds nothing.
-
-    Raises:
-        TimeoutError: when it has not ended in time.
     """
     results: list[T] = []
     failures: list[Exception] = []

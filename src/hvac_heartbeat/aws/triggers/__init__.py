@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hvac_heartbeat.aws.triggers.direct import SIGNS, Direct, Unknown
+from hvac_heartbeat.aws.triggers.base import SIGNS, Direct, Trigger, Unknown
+from hvac_heartbeat.aws.triggers.batches import Kafka, Kinesis, PipesKafka, PipesKinesis, PipesSqs, Sns, Sqs
 from hvac_heartbeat.aws.triggers.eventbridge import EventBridge, Schedule
 from hvac_heartbeat.aws.triggers.http_gateways import HttpApi, LoadBalancer, RestApi
-from hvac_heartbeat.aws.triggers.pipes import PipesKafka, PipesKinesis, PipesSqs
-from hvac_heartbeat.aws.triggers.sns import Sns
-from hvac_heartbeat.aws.triggers.sqs import Sqs
-from hvac_heartbeat.aws.triggers.streams import Kafka, Kinesis
-
-if TYPE_CHECKING:
-    from hvac_heartbeat.aws.triggers.base import Trigger
 
 TRIGGERS: tuple[type[Trigger], ...] = (
     LoadBalancer,

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hvac_heartbeat.aws import answers
+from hvac_heartbeat.errors import EventRefused, StoreUnavailable
 from hvac_heartbeat.ingest import ingest
 from hvac_heartbeat.outcome import Outcome
+from hvac_heartbeat.reading import Record, iot_binding
+from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
     from hvac_heartbeat.aws.handler import Container
-    from hvac_heartbeat.errors import EventRefused, StoreUnavailable
-    from hvac_heartbeat.reading import Record
-    from hvac_heartbeat.settings import Settings
+
+SIGNS = frozenset({"device_id", "site_id", "devices", "topic_device"})
 
 
 class Trigger(ABC):
@@ -31,20 +32,16 @@ class Trigger(ABC):
         self.event = event
         self.outcome = Outcome()
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def recognises(event: Any) -> bool:
+    def recognises(cls, event: Any) -> bool:
         """Say whether the event has this trigger's envelope; never raises, whatever the event."""
 
     def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
         """Do what the event asks for, and answer; `deadline` is of `time.monotonic`.
 
-        An event that is refused by its envelope alone asks for no container, and so for no setting.
-
-        Raises:
-            EventRefused: when the whole event cannot be taken.
-            SettingsError: when the environment cannot be used.
-            StoreUnavailable: when the trigger's source should send the event again.
+        An event that is refused by its envelope alone asks for no container, and so for no setting. Raises EventRefused
+        when the whole event cannot be taken, SettingsError, and StoreUnavailable as `answer` does.
         """
         container = get_container()
         records = self.records(container.settings)
@@ -58,21 +55,49 @@ class Trigger(ABC):
 
     @abstractmethod
     def records(self, settings: Settings) -> Iterable[Record]:
-        """Take the records out of the envelope.
+        """Take the records out of the envelope; raises EventRefused when the whole event cannot be taken."""
 
-        Raises:
-            EventRefused: when the whole event cannot be taken.
-        """
-
-    @abstractmethod
     def answer(self, outcome: Outcome) -> object:
-        """Phrase the outcome.
+        """Phrase the outcome, or raise StoreUnavailable so that the trigger's source sends the event again.
 
-        Raises:
-            StoreUnavailable: when the trigger's source should send the event again; to an asynchronous caller a quiet
-                500 would be a success.
+        To an asynchronous caller a quiet 500 would be a success.
         """
+        if outcome.failure is not None:
+            raise outcome.failure
+        return answers.written(outcome)
 
     def refuse(self, refusal: EventRefused) -> object:
         """Phrase the refusal of the whole event."""
         return answers.refused(refusal)
+
+
+class Direct(Trigger):
+    """The bare payload of a direct call, an IoT rule or a constant Input: a heartbeat, `{"devices": [...]}` or a list.
+
+    An IoT rule adds `topic_device`, `topic_site` and `received_at` of its own.
+    """
+
+    name = "direct"
+    refuse_too_many: ClassVar[bool] = True
+
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
+        return not SIGNS.isdisjoint(event) if isinstance(event, dict) else isinstance(event, list) and bool(event)
+
+    def records(self, settings: Settings) -> Iterable[Record]:  # noqa: ARG002 - no setting concerns a direct call
+        return [Record("event", self.event, own_clock=True, binding=iot_binding(self.event))]
+
+
+class Unknown(Direct):
+    """An event that nobody sends heartbeats in: what remains when all others were asked."""
+
+    name = "unknown"
+
+    @classmethod
+    def recognises(cls, event: Any) -> bool:  # noqa: ARG003 - it is what remains
+        return True
+
+    def handle(self, get_container: Callable[[], Container], deadline: float) -> object:  # noqa: ARG002 - it needs none
+        raise EventRefused(
+            400, 'The event holds no heartbeats: send one object with device_id and site_id, or {"devices": [...]}'
+        )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.aws import answers
 from hvac_heartbeat.aws.envelopes import DecodeError, decode, unwrap_record
-from hvac_heartbeat.aws.triggers.direct import Direct
+from hvac_heartbeat.aws.triggers.base import Direct
 from hvac_heartbeat.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ class EventBridge(Direct):
     name = "eventbridge"
     refuse_too_many = False  # nobody would read the refusal
 
-    @staticmethod
-    def recognises(event: Any) -> bool:
-        """Take an EventBridge envelope whose detail has a sign of a heartbeat."""
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
         if not (isinstance(event, dict) and "detail-type" in event and "source" in event):
             return False
         try:
@@ -44,8 +43,8 @@ class Schedule(Direct):
 
     name = "schedule"
 
-    @staticmethod
-    def recognises(event: Any) -> bool:
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
         """Take what the two schedulers send ("Scheduled Event"); `EventBridge` has been asked before."""
         return (
             isinstance(event, dict)

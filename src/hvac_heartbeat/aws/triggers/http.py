@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from hvac_heartbeat import fields
 from hvac_heartbeat.aws import answers
@@ -12,13 +17,10 @@ from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused
 from hvac_heartbeat.outcome import Outcome
 from hvac_heartbeat.reading import Binding, Record
+from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-
     from hvac_heartbeat.aws.handler import Container
-    from hvac_heartbeat.settings import Settings
 
 BODY_LIMIT = 6 * 1024 * 1024  # bytes, decompressed; Lambda's own limit of a synchronous payload (Lambda quotas)
 _JSON = {"content-type": "application/json", "cache-control": "no-store"}
@@ -26,40 +28,38 @@ _RETRY = {"retry-after": "5"}
 _CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # with zlib's `wbits` for each (RFC 9110, section 8.4.1)
 
 
+class Request(msgspec.Struct):
+    """What each way in over HTTP says in a form of its own.
+
+    `path` may have a stage before it. `caller` is what is known of an authenticated caller: `jwt`, `iam`, `lambda` and
+    `clientCert`.
+    """
+
+    method: object
+    path: object
+    received_at: datetime | None = None
+    caller: dict[str, Any] = {}
+
+
 class Http(Trigger):
     """A request with heartbeats in its body, or a look at the function's health."""
 
     refuse_too_many = True
     asks_for_health = False
+    request: Request
 
-    def method(self) -> object:
-        """Return the request's method: that of REST APIs and load balancers."""
-        return self.event.get("httpMethod")
-
-    def path(self) -> object:
-        """Return the request's path, with or without a stage before it: that of REST APIs and load balancers."""
-        return self.event.get("path")
-
-    def received_at(self) -> datetime | None:
-        """Return when the request arrived, None where the envelope does not say."""
-        return None
-
-    def caller(self) -> dict[str, Any]:
-        """Return what is known of an authenticated caller, under `jwt`, `iam`, `lambda` and `clientCert`."""
-        return {}
+    @abstractmethod
+    def read_request(self) -> Request:
+        """Return what the envelope says."""
 
     def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
-        """Write the heartbeats, or look at the database's health.
-
-        Raises:
-            EventRefused: 404 for another path, 405 for another method; and as `records` does.
-        """
-        path = self.path()
+        self.request = self.read_request()
+        path = self.request.path
         if not isinstance(path, str) or not path.endswith(("/heartbeat", "/", "/health")):
             raise EventRefused(404, "There is nothing here: POST heartbeats to /heartbeat, or GET /health")
         self.asks_for_health = path.endswith("/health")
         allowed = "GET" if self.asks_for_health else "POST"
-        if self.method() != allowed:
+        if self.request.method != allowed:
             raise EventRefused(405, f"Only {allowed} is taken here", headers={"allow": allowed})
         if not self.asks_for_health:
             return super().handle(get_container, deadline)
@@ -67,23 +67,17 @@ class Http(Trigger):
         return self.answer(self.outcome)
 
     def records(self, settings: Settings) -> list[Record]:
-        """Return the body as one record; `received_at` in it never counts.
-
-        Raises:
-            EventRefused: 401 when a configured claim is absent, 413 when the body is too large, 415 for a compression
-                that is not known.
-        """
-        binding = _bind(self.caller(), settings)
+        """Return the body as one record; `received_at` in it never counts."""
+        binding = _bind(self.request.caller, settings)
         try:
             body = decode(self._content())
         except TooLarge as error:
             raise EventRefused(413, f"The body {error}: send smaller ones") from error
         except DecodeError as error:
             return [Record("body", undecodable=str(error))]
-        return [Record("body", body, self.received_at(), binding=binding)]
+        return [Record("body", body, self.request.received_at, binding=binding)]
 
     def answer(self, outcome: Outcome) -> object:
-        """Return the outcome as an HTTP response; 503 with Retry-After when anything in it failed."""
         retry = {} if outcome.failure is None else _RETRY
         if self.asks_for_health:
             return self.respond(answers.health(reached=outcome.failure is None), retry)
@@ -91,11 +85,9 @@ class Http(Trigger):
         return self.respond(answers.written(outcome, status=403 if is_foreign else None), retry)
 
     def refuse(self, refusal: EventRefused) -> object:
-        """Return the refusal as an HTTP response."""
         return self.respond(answers.refused(refusal), refusal.headers)
 
     def respond(self, answer: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
-        """Put headers to an answer."""
         return {**answer, "headers": _JSON | (headers or {}), "isBase64Encoded": False}
 
     def _content(self) -> str | bytes:
@@ -107,10 +99,7 @@ class Http(Trigger):
             raise DecodeError("is empty" if content is None else "is not text")
         if sys.getsizeof(content) > 2 * BODY_LIMIT:  # an emoji makes every character of its text take four bytes
             raise TooLarge("takes over 12 MB in memory")
-        # A character takes at most four bytes, so most bodies need no encoding to be measured.
-        size = len(content)
-        if isinstance(content, str) and size * 4 > BODY_LIMIT:
-            size = len(content.encode("utf-8", "surrogatepass"))
+        size = len(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
         if size > BODY_LIMIT:
             raise TooLarge("is over 6 MB")
         return content

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hvac_heartbeat.aws.envelopes import clock, get_object
-from hvac_heartbeat.aws.triggers.http import Http
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from hvac_heartbeat.aws.triggers.http import Http, Request
 
 
 class HttpApi(Http):
@@ -21,36 +18,20 @@ class HttpApi(Http):
     name = "http-api"
     caller_timeout_s = 27.0  # an HTTP API gives up after 30 s, and part of those were spent before we were called
 
-    @staticmethod
-    def recognises(event: Any) -> bool:
-        """Take payload format 2.0 with `requestContext.http`."""
-        return (
-            isinstance(event, dict)
-            and event.get("version") == "2.0"
-            and isinstance(get_object(event, "requestContext").get("http"), dict)
-        )
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
+        context = get_object(event, "requestContext")
+        return isinstance(context.get("http"), dict) and event.get("version") == "2.0"
 
-    def method(self) -> object:
-        """Return `requestContext.http.method`."""
-        return self.event["requestContext"]["http"].get("method")
-
-    def path(self) -> object:
-        """Return `rawPath`, which begins with the stage unless that is $default."""
-        return self.event.get("rawPath", self.event["requestContext"]["http"].get("path"))
-
-    def received_at(self) -> datetime | None:
-        """Return `requestContext.timeEpoch` (milliseconds)."""
-        return clock(self.event["requestContext"].get("timeEpoch"))
-
-    def caller(self) -> dict[str, Any]:
-        """Return the authorizer's part, and the client's certificate under `clientCert`."""
+    def read_request(self) -> Request:
         context = self.event["requestContext"]
         authorizer = get_object(context, "authorizer")
-        return {
-            **authorizer,
+        caller = authorizer | {
             "iam": _with_session(get_object(authorizer, "iam")),
             "clientCert": get_object(get_object(context, "authentication"), "clientCert"),
         }
+        path = self.event.get("rawPath", context["http"].get("path"))
+        return Request(context["http"].get("method"), path, clock(context.get("timeEpoch")), caller)  # milliseconds
 
 
 class RestApi(Http):
@@ -62,28 +43,24 @@ class RestApi(Http):
     name = "rest-api"
     caller_timeout_s = 26.0  # a REST API gives up after 29 s
 
-    @staticmethod
-    def recognises(event: Any) -> bool:
-        """Take `httpMethod` with a `requestContext`; the load balancer has been asked before."""
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
         return isinstance(event, dict) and "httpMethod" in event and isinstance(event.get("requestContext"), dict)
 
-    def received_at(self) -> datetime | None:
-        """Return `requestContext.requestTimeEpoch` (milliseconds)."""
-        return clock(self.event["requestContext"].get("requestTimeEpoch"))
-
-    def caller(self) -> dict[str, Any]:
-        """Return the authorizer's part and the identity under the names that an HTTP API has for them."""
+    def read_request(self) -> Request:
         context = self.event["requestContext"]
         authorizer, identity = get_object(context, "authorizer"), get_object(context, "identity")
         signed = identity.get("accessKey") is not None or identity.get("cognitoIdentityId") is not None
         iam = identity | {"userId": identity.get("user"), "callerId": identity.get("caller")}
-        return {
+        caller = {
             "jwt": {"claims": authorizer.get("claims")},
             "lambda": {key: value for key, value in authorizer.items() if key != "claims"},
             # Without IAM authorization what is in `identity` is the client's own word or null.
             "iam": _with_session(iam) if signed else {},
             "clientCert": get_object(identity, "clientCert"),
         }
+        arrived = clock(context.get("requestTimeEpoch"))  # milliseconds
+        return Request(self.event["httpMethod"], self.event.get("path"), arrived, caller)
 
 
 def _with_session(iam: dict[str, Any]) -> dict[str, Any]:
@@ -103,10 +80,12 @@ class LoadBalancer(Http):
     name = "load-balancer"
     caller_timeout_s = 55.0  # the load balancer's idle timeout is 60 s unless somebody changed it
 
-    @staticmethod
-    def recognises(event: Any) -> bool:
-        """Take `requestContext.elb`."""
+    @classmethod
+    def recognises(cls, event: Any) -> bool:
         return isinstance(event, dict) and "elb" in get_object(event, "requestContext")
+
+    def read_request(self) -> Request:
+        return Request(self.event.get("httpMethod"), self.event.get("path"))
 
     def respond(self, answer: dict[str, Any], headers: dict[str, str] | None = None) -> dict[str, Any]:
         """Answer with `multiValueHeaders` where the request has them: the target group then reads no others."""

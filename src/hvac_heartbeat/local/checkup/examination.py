@@ -46,7 +46,7 @@ def examine(settings: Settings) -> list[Finding]:
         advice = failure.advice or "see docs/database.md"
         found = [Finding("connection", Level.WRONG, said, f"{advice[0].upper()}{advice[1:]}.")]
     login = credentials(settings, deadline)
-    return [found[0], examine_tls(settings, login.host.split(",")[0], login.port), *found[1:]]
+    return [found[0], examine_tls(settings, login.host.split(",")[0], login.port or 5432), *found[1:]]
 
 
 def _inside(connection: BoundedConnection) -> Iterator[Finding]:
