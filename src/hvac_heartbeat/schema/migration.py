@@ -83,6 +83,6 @@ def script(plan: Plan | None = None) -> str:
 
 
 def _ledger_sql() -> str:
-    from hvac_heartbeat.schema.migrations.versions.r0002_ledger import SQL
+    from hvac_heartbeat.schema.migrations.versions import r0002_ledger, r0003_telling
 
-    return SQL
+    return f"{r0002_ledger.SQL}\n{r0003_telling.SQL}"
