@@ -12,7 +12,7 @@ from psycopg import sql
 
 from hvac_heartbeat.local.checkup import Finding, Level
 from hvac_heartbeat.schema import migrate
-from hvac_heartbeat.schema.parts import CALLED, READ, TELLING, TRIGGERS, WRITERS
+from hvac_heartbeat.schema.parts import CALLED, TABLES, TELLING, TRIGGERS, VIEWS, WRITERS
 from tests.database.checkup import look, mend, worst, writer
 from tests.database.ledger_migration import DROPS, HEARTBEATS, OLD_SERVER, RIGHTS, grant, silences, told
 
@@ -136,7 +136,7 @@ def test_what_the_functions_owner_lacks_is_granted(
         owner.execute(sql.SQL("DROP OWNED BY {0} CASCADE; DROP ROLE {0}").format(maker))
 
 
-@pytest.mark.parametrize("relations", [("v_device_liveness",), READ])
+@pytest.mark.parametrize("relations", [("v_device_liveness",), (*TABLES, *VIEWS)])
 def test_what_the_role_cannot_read_is_granted(
     owner: psycopg.Connection, writer: str, relations: tuple[str, ...]
 ) -> None:

@@ -11,13 +11,12 @@ from psycopg import sql
 from typer.testing import CliRunner
 
 from hvac_heartbeat.cli.app import app
-from hvac_heartbeat.schema import look, migrate, revisions, script
-from hvac_heartbeat.schema.parts import FUNCTIONS, TABLES, TELLING, TRIGGERS, TYPES, VIEWS
+from hvac_heartbeat.schema import look, migrate, script
+from hvac_heartbeat.schema.parts import FUNCTIONS, TABLES, TRIGGERS, TYPES, VIEWS
 from hvac_heartbeat.schema.revisions import VERSION_TABLE
 from tests.database.checkup import writer
 from tests.database.debian import psql
 from tests.database.ledger_migration import (
-    DROPS,
     HEARTBEATS,
     OLD_SERVER,
     RIGHTS,
@@ -106,49 +105,6 @@ def test_it_is_said_beforehand(owner: psycopg.Connection, writer: str) -> None:
     before = owner.execute(CATALOGUE).fetchall()
     assert "Would create the ledger of silence in schema public." in told("--dry-run")
     assert owner.execute(CATALOGUE).fetchall() == before
-
-
-def with_the_ledger_alone(database: Database) -> psycopg.Connection:
-    """Make what revision 0002 made, and record it."""
-    connection = database.connect()
-    connection.execute(revisions.script("0002").encode())
-    assert (look(connection).recorded, look(connection).ledger.missing) == ("0002", TELLING)
-    return connection
-
-
-def test_a_database_with_the_ledger_gets_the_telling_beside_it(
-    empty_database: Database, owner: psycopg.Connection
-) -> None:
-    migrate(owner)
-    with with_the_ledger_alone(empty_database) as connection:
-        connection.execute(HEARTBEATS)
-        assert migrate(connection).to_create == ("the telling beside the ledger of silence",)
-        assert (look(connection).recorded, look(connection).to_create) == ("0003", ())
-        assert definitions(connection) == definitions(owner)
-        assert len(silences(connection)) == 1
-
-
-@pytest.mark.parametrize("part", ["silence", "v_in_maintenance", "trigger note_silence"])
-def test_what_was_dropped_of_it_meanwhile_is_made_too(
-    empty_database: Database, owner: psycopg.Connection, part: str
-) -> None:
-    migrate(owner)
-    with with_the_ledger_alone(empty_database) as connection:
-        connection.execute(DROPS[part].encode())
-        migrate(connection)
-        assert (look(connection).recorded, definitions(connection)) == ("0003", definitions(owner))
-
-
-def test_the_sql_for_a_database_with_the_ledger_makes_the_telling(
-    empty_database: Database, owner: psycopg.Connection
-) -> None:
-    migrate(owner)
-    with with_the_ledger_alone(empty_database) as connection:
-        run_psql(empty_database, script(look(connection)))
-        assert (look(connection).recorded, look(connection).to_create) == ("0002", ())
-        assert definitions(connection) == definitions(owner)
-        assert migrate(connection).to_create == ()
-        assert look(connection).recorded == "0003"
 
 
 def run_psql(database: Database, text: str) -> None:

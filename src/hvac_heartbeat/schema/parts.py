@@ -113,5 +113,3 @@ PARTS: Final = (
 """All of it, in words."""
 WRITERS: Final = ("silence", "first_heartbeat", "note_silence()", *(f"trigger {name}" for name in TRIGGERS))
 """Without one of these, silences that end are not written."""
-READ: Final = (*_LEDGER_TABLES, *_LEDGER_VIEWS, *_TELLING_TABLES)
-"""What the commands read; the views of the telling are the sweep's own."""

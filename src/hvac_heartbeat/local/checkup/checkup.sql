@@ -112,8 +112,8 @@ SELECT has_table_privilege(to_regclass('v_devices_stale'), 'SELECT') AS reads_vi
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS creates
 
 -- name: ledger_role
--- What the role may do with the ledger ($1: what is read of it, $2: what is called of the telling), and whether the
--- session runs triggers at all.
+-- What the role may do with the ledger ($1: its tables and views, $2: what the function calls of the telling),
+-- and whether the session runs triggers at all.
 WITH uncallable AS (
     SELECT p.proname, n.nspname, oidvectortypes(p.proargtypes) AS arguments
       FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
