@@ -13,8 +13,8 @@ from hvac_heartbeat.schema.adoption import OBJECTS, Outcome, Plan, look
 from hvac_heartbeat.schema.ledger import SchemaError
 from hvac_heartbeat.schema.revisions import BASE
 
-# The lock that the triggers take is waited for this often, half a second each time (r0002_ledger.sql). Heartbeats
-# queue up behind the wait; in the pauses they are written.
+# The lock that the triggers and the telling take is waited for this often, half a second each time. Heartbeats queue up
+# behind the wait; in the pauses they are written.
 _TRIES: Final = 5
 _PAUSE_S: Final = 2.0
 
