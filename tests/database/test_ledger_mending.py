@@ -58,7 +58,9 @@ def test_a_part_that_was_dropped_is_made_again_and_the_rest_is_kept(owner: psyco
     assert "b" in [device for device, _ in silences(owner)]
 
 
-@pytest.mark.parametrize(("drop", "is_blind"), [("trigger note_silence", True), ("v_site_liveness", False)])
+@pytest.mark.parametrize(
+    ("drop", "is_blind"), [("trigger note_silence", True), ("v_site_liveness", False), ("close_episodes()", False)]
+)
 def test_a_gap_in_the_ledger_is_told(owner: psycopg.Connection, writer: str, drop: str, *, is_blind: bool) -> None:
     grant(owner, writer, *RIGHTS)
     told()

@@ -101,6 +101,7 @@ def test_a_role_that_may_not_make_it_keeps_the_ledger(owner: psycopg.Connection,
     assert f"Did not make the telling beside the ledger of silence: role {writer} may not." in said
     assert f"GRANT TRIGGER ON public.device_state TO {writer};" in said
     grant(owner, writer, "TRIGGER")
+    assert "ould create the telling beside the ledger of silence in schema public." in told("--dry-run")
     assert "reated the telling beside the ledger of silence in schema public." in told()
     owner.execute(HEARTBEATS)
     assert owner.execute("SELECT devices, stale FROM sweep()").fetchone() == (1, 0)

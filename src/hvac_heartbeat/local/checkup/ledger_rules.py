@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _UNTOLD: Final = "Nobody is told of silent sites: a tick only counts."
 _LOST: Final = "Without it there is no history of silences and no report, and a late heartbeat corrects nothing."
-
 _MEND: Final = "Run `hvac-heartbeat migrate` as the role that made the ledger"
 
 
@@ -26,7 +25,7 @@ def missing(ledger: Ledger, table: Facts) -> Iterator[Finding]:
     if not ledger.missing:
         return
     if not ledger.is_supported:
-        yield Finding("ledger", Level.NOTE, f"no ledger of silence: {ledger.obstacle}", _LOST)
+        yield Finding("ledger", Level.NOTE, f"no ledger of silence: {ledger.obstacle}", f"{_LOST} {_UNTOLD}")
         return
     who = (
         f"Run `hvac-heartbeat migrate` as {table['owner']}, or as another role that has CREATE on schema "
@@ -43,18 +42,16 @@ def missing(ledger: Ledger, table: Facts) -> Iterator[Finding]:
             f"missing: {', '.join(lacking)}",
             _MEND + (": until then, silences that end are not written." if ledger.was_blind else "."),
         )
-    untold = [part for part in ledger.missing if part in TELLING]
-    if len(untold) == len(TELLING):
-        yield Finding(
-            "telling", Level.WARNING, "the telling beside the ledger of silence is not there", f"{_UNTOLD} {_MEND}."
-        )
-    elif untold:
-        yield Finding(
-            "telling",
-            Level.WRONG,
-            f"missing: {', '.join(untold)}",
-            f"{_MEND}: until then, nobody is told of silent sites.",
-        )
+    yield from _missing_of_telling([part for part in ledger.missing if part in TELLING])
+
+
+def _missing_of_telling(parts: Sequence[str]) -> Iterator[Finding]:
+    if len(parts) == len(TELLING):
+        found = "the telling beside the ledger of silence is not there"
+        yield Finding("telling", Level.WARNING, found, f"{_UNTOLD} {_MEND}.")
+    elif parts:
+        advice = f"{_MEND}: until then, nobody is told of silent sites."
+        yield Finding("telling", Level.WRONG, f"missing: {', '.join(parts)}", advice)
 
 
 def triggers(ledger: Ledger, table: Facts, role: Facts, replication_role: str) -> Iterator[Finding]:
