@@ -9,7 +9,7 @@ from psycopg import sql
 from typer.testing import CliRunner
 
 from hvac_heartbeat.cli.app import app
-from hvac_heartbeat.schema.ledger import FUNCTIONS, TABLES, TRIGGERS, VIEWS
+from hvac_heartbeat.schema.parts import FUNCTIONS, TABLES, TRIGGERS, TYPES, VIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,10 @@ INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES ('a', 'north'
 UPDATE device_state SET last_seen_ts = now() WHERE device_id = 'a'
 """
 DROPS = {
-    **{name: f"DROP TABLE {name} CASCADE" for name in TABLES},
-    **{name: f"DROP VIEW {name} CASCADE" for name in VIEWS},
-    **{signature: f"DROP FUNCTION {signature} CASCADE" for signature in FUNCTIONS},
+    **{name: f"DROP TABLE IF EXISTS {name} CASCADE" for name in TABLES},
+    **{name: f"DROP VIEW IF EXISTS {name} CASCADE" for name in VIEWS},
+    **{name: f"DROP TYPE IF EXISTS {name} CASCADE" for name in TYPES},
+    **{signature: f"DROP FUNCTION IF EXISTS {signature} CASCADE" for signature in FUNCTIONS},
     **{f"trigger {name}": f"DROP TRIGGER {name} ON device_state" for name in TRIGGERS},
 }
 # A server that says it is older, to whoever looks into this schema before pg_catalog.
@@ -70,6 +71,9 @@ def definitions(connection: psycopg.Connection) -> list[str]:
         "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prolang <> 13"
         " UNION ALL SELECT pg_get_viewdef(oid) FROM pg_class WHERE relname = ANY (%s) AND relkind = 'v'"
         " UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+        " UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+        " UNION ALL SELECT relname || attname || format_type(atttypid, atttypmod) FROM pg_attribute"
+        "  JOIN pg_class AS c ON c.oid = attrelid WHERE relkind = 'c' AND relnamespace = 'public'::regnamespace"
         " UNION ALL SELECT conrelid::regclass || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid > 0",
         [list(VIEWS)],
     ).fetchall()

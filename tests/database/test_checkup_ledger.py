@@ -12,7 +12,7 @@ from psycopg import sql
 
 from hvac_heartbeat.local.checkup import Finding, Level
 from hvac_heartbeat.schema import migrate
-from hvac_heartbeat.schema.ledger import TABLES, TRIGGERS, VIEWS
+from hvac_heartbeat.schema.parts import CALLED, TABLES, TELLING, TRIGGERS, VIEWS, WRITERS
 from tests.database.checkup import look, mend, worst, writer
 from tests.database.ledger_migration import DROPS, HEARTBEATS, OLD_SERVER, RIGHTS, grant, silences, told
 
@@ -39,7 +39,7 @@ def owner(database: Database, writer: str) -> Iterator[psycopg.Connection]:
 
 
 def found() -> list[Finding]:
-    return worst(look(), "ledger")
+    return [finding for subject in ("ledger", "telling") for finding in worst(look(), subject)]
 
 
 def test_a_missing_ledger_says_what_is_lost_and_who_can_make_it(database: Database, writer: str) -> None:
@@ -48,6 +48,7 @@ def test_a_missing_ledger_says_what_is_lost_and_who_can_make_it(database: Databa
         [finding] = found()
         assert (finding.level, finding.found) == (Level.WARNING, "the ledger of silence is not there")
         assert "no history of silences and no report, and a late heartbeat corrects nothing" in finding.advice
+        assert "Nobody is told of silent sites" in finding.advice
         assert f"Run `hvac-heartbeat migrate` as {owner.info.user}, or as another role" in finding.advice
         assert not finding.sql  # the function's role has no use for the rights that it takes
         grant(owner, writer, *RIGHTS)
@@ -58,14 +59,26 @@ def test_a_missing_ledger_says_what_is_lost_and_who_can_make_it(database: Databa
 @pytest.mark.parametrize("part", DROPS)
 def test_a_missing_part_leads_to_migrate(owner: psycopg.Connection, writer: str, part: str) -> None:
     owner.execute(DROPS[part].encode())
-    [finding] = [finding for finding in found() if finding.found.startswith("missing: ")]
+    subject = "telling" if part in TELLING else "ledger"
+    [finding] = [one for one in worst(look(), subject) if one.found.startswith("missing: ")]
     assert part in finding.found
-    writes = part in {"silence", "first_heartbeat", "note_silence()", *(f"trigger {name}" for name in TRIGGERS)}
-    assert finding.level is (Level.WRONG if writes else Level.WARNING)
+    writes = part in WRITERS
+    assert finding.level is (Level.WRONG if writes or subject == "telling" else Level.WARNING)
     assert ("until then, silences that end are not written" in finding.advice) == writes
+    assert ("until then, nobody is told of silent sites" in finding.advice) == (subject == "telling")
     migrate(owner)
     owner.execute(sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {}").format(sql.Identifier(writer)))
     assert not found()
+
+
+def test_a_ledger_without_the_telling_leads_to_migrate(owner: psycopg.Connection, writer: str) -> None:
+    for part in TELLING:
+        owner.execute(DROPS[part].encode())
+    [finding] = found()
+    assert (finding.subject, finding.level) == ("telling", Level.WARNING)
+    assert finding.found == "the telling beside the ledger of silence is not there"
+    assert "Nobody is told of silent sites: a tick only counts." in finding.advice
+    assert migrate(owner).to_create == ("the telling beside the ledger of silence",)
 
 
 @pytest.mark.parametrize("name", TRIGGERS)
@@ -142,6 +155,16 @@ def test_a_role_that_may_not_correct_the_ledger_may_again(owner: psycopg.Connect
     owner.execute("REVOKE EXECUTE ON FUNCTION note_late_heartbeats FROM PUBLIC")
     [finding] = found()
     assert (finding.level, finding.found) == (Level.WRONG, "the role may not call note_late_heartbeats")
+    mend(owner, [finding])
+    assert not found()
+
+
+def test_a_role_that_may_not_sweep_may_again(owner: psycopg.Connection, writer: str) -> None:
+    names = [signature.partition("(")[0] for signature in CALLED]
+    owner.execute(f"REVOKE EXECUTE ON FUNCTION {', '.join(names)} FROM PUBLIC".encode())
+    [finding] = found()
+    assert (finding.subject, finding.level) == ("telling", Level.WRONG)
+    assert finding.found == "the role may not call lease_messages, note_deliveries, sweep"
     mend(owner, [finding])
     assert not found()
 

@@ -87,6 +87,6 @@ def test_whoever_waited_for_another_migration_looks_after_it_has_ended(
         wait_until(lambda: bool(owner.execute(waits).fetchall()))
         owner.execute("SAVEPOINT first")
         text = script(look(owner)).removeprefix("BEGIN;\n").removesuffix("COMMIT;\n")
-        owner.execute(f"{text}; CREATE TABLE {VERSION_TABLE} AS SELECT '0002' AS version_num".encode())
+        owner.execute(f"{text}; CREATE TABLE {VERSION_TABLE} AS SELECT '0003' AS version_num".encode())
     second.join()
     assert done == [(Outcome.CURRENT, ())]

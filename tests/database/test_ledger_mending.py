@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hvac_heartbeat.schema import SchemaError, look, migrate
-from hvac_heartbeat.schema.ledger import TABLES
+from hvac_heartbeat.schema.parts import TABLES
 from tests.database.checkup import writer
 from tests.database.ledger_migration import (
     DROPS,
@@ -58,7 +58,9 @@ def test_a_part_that_was_dropped_is_made_again_and_the_rest_is_kept(owner: psyco
     assert "b" in [device for device, _ in silences(owner)]
 
 
-@pytest.mark.parametrize(("drop", "is_blind"), [("trigger note_silence", True), ("v_site_liveness", False)])
+@pytest.mark.parametrize(
+    ("drop", "is_blind"), [("trigger note_silence", True), ("v_site_liveness", False), ("close_episodes()", False)]
+)
 def test_a_gap_in_the_ledger_is_told(owner: psycopg.Connection, writer: str, drop: str, *, is_blind: bool) -> None:
     grant(owner, writer, *RIGHTS)
     told()
@@ -90,6 +92,11 @@ FOREIGN = {
     "CREATE TABLE v_silences (id int)": "v_silences that is not a view of ours",
     "CREATE SEQUENCE ledger_start": "ledger_start that is not a table of ours",
     "CREATE VIEW v_deaf AS SELECT 1 AS one": "view v_deaf that is not ours: it is without deaf",
+    "CREATE TABLE message (id int, body text)": "table message that is not ours: it is without dedup_id, kind",
+    "CREATE VIEW v_counted AS SELECT '' AS device_id": "view v_counted that is not ours: it is without site_id",
+    "CREATE TYPE site_news AS (title text)": "type site_news that is not ours: it is without kind",
+    "CREATE TYPE silent_part AS ENUM ('all')": "silent_part that is not a type of ours",
+    "CREATE FUNCTION glance() RETURNS int LANGUAGE sql AS 'SELECT 1'": "function glance() that is not ours: it returns",
     "CREATE FUNCTION note_silence() RETURNS int LANGUAGE sql AS 'SELECT 1'": "function note_silence() that is not ours",
     f"{SWALLOW}; CREATE TRIGGER note_silence AFTER UPDATE ON device_state EXECUTE FUNCTION swallow()": (
         "trigger note_silence on device_state that is not ours: it runs swallow"

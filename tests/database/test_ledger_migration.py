@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from hvac_heartbeat.cli.app import app
 from hvac_heartbeat.schema import look, migrate, script
-from hvac_heartbeat.schema.ledger import FUNCTIONS, TABLES, TRIGGERS, VIEWS
+from hvac_heartbeat.schema.parts import FUNCTIONS, TABLES, TRIGGERS, TYPES, VIEWS
 from hvac_heartbeat.schema.revisions import VERSION_TABLE
 from tests.database.checkup import writer
 from tests.database.debian import psql
@@ -37,7 +37,7 @@ __all__ = ["owner", "writer"]
 def test_an_empty_database_gets_the_table_the_view_and_the_ledger(empty_database: Database) -> None:
     with empty_database.connect() as connection:
         assert migrate(connection).to_create == ("device_state", "v_devices_stale", "the ledger of silence")
-        assert (look(connection).recorded, look(connection).to_create) == ("0002", ())
+        assert (look(connection).recorded, look(connection).to_create) == ("0003", ())
         connection.execute(HEARTBEATS)
         [(device, length)] = silences(connection)
         assert (device, length.total_seconds()) == ("a", 600)
@@ -49,11 +49,11 @@ def test_what_is_looked_for_is_what_is_made(owner: psycopg.Connection) -> None:
     made = owner.execute(
         "SELECT relname, array(SELECT attname::text FROM pg_attribute"
         "                       WHERE attrelid = c.oid AND attnum > 0 ORDER BY attnum)"
-        "  FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')"
+        "  FROM pg_class AS c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'c')"
         "   AND relname <> %s AND oid <> ALL (%s)",
         [VERSION_TABLE, [oid for (oid,) in before]],
     ).fetchall()
-    assert {name: tuple(columns) for name, columns in made} == TABLES | VIEWS
+    assert {name: tuple(columns) for name, columns in made} == TABLES | VIEWS | TYPES
     functions = owner.execute(
         "SELECT proname || '(' || oidvectortypes(proargtypes) || ')' FROM pg_proc"
         " WHERE pronamespace = 'public'::regnamespace AND prolang <> 13"
@@ -73,7 +73,7 @@ def test_a_role_that_owns_nothing_makes_it_with_four_rights(
     grant(owner, writer, *RIGHTS)
     assert "reated the ledger of silence in schema public." in told()
     assert "up to date, nothing to do." in told()
-    assert look(owner).recorded == "0002"
+    assert look(owner).recorded == "0003"
     owner.execute(HEARTBEATS)
     assert len(silences(owner)) == 1
     assert owner.execute("SELECT tableowner FROM pg_tables WHERE tablename = 'silence'").fetchone() == (writer,)
@@ -118,7 +118,7 @@ def test_the_printed_sql_makes_the_same_in_psql(empty_database: Database, owner:
     run_psql(empty_database, script())
     with empty_database.connect() as connection:
         assert definitions(connection) == definitions(owner)
-        assert (look(connection).recorded, look(connection).to_create) == ("0002", ())
+        assert (look(connection).recorded, look(connection).to_create) == ("0003", ())
 
 
 @pytest.mark.parametrize("is_empty", [False, True])
@@ -148,7 +148,7 @@ def test_it_goes_where_the_table_is_and_the_record_where_the_search_path_begins(
         ("public", VERSION_TABLE),
         *(("fleet", name) for name in (*TABLES, "device_state")),
     }
-    assert look(owner).recorded == "0002"
+    assert look(owner).recorded == "0003"
     owner.execute(HEARTBEATS)
     assert len(silences(owner)) == 1
 

@@ -12,7 +12,7 @@ import pytest
 from psycopg import sql
 
 from hvac_heartbeat.schema import Outcome, SchemaError, look, migrate, script
-from hvac_heartbeat.schema.ledger import TABLES, VIEWS
+from hvac_heartbeat.schema.parts import TABLES, VIEWS
 from hvac_heartbeat.schema.revisions import VERSION_TABLE
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def test_an_empty_database_gets_exactly_the_table_and_view(empty_database: Datab
     with empty_database.connect() as connection, database.connect() as expected:
         assert migrate(connection).outcome is Outcome.CREATED
         assert shape(connection) == shape(expected)
-        assert look(connection).recorded == "0002"
+        assert look(connection).recorded == "0003"
 
 
 def test_a_second_run_does_nothing(empty_database: Database) -> None:

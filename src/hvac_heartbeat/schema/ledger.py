@@ -1,7 +1,8 @@
 """Looks at what there is of the ledger of silence, and at what is in the way of the rest (docs/liveness.md).
 
-The ledger is an offer: heartbeats are written without it. What is in its way is said, and is no failure; only what
-somebody else has by one of its names is refused.
+The telling (docs/operations.md) is made together with it, and is part of it here. The ledger is an offer: heartbeats
+are written without it. What is in its way is said, and is no failure; only what somebody else has by one of its names
+is refused.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from hvac_heartbeat.errors import HvacHeartbeatError
+from hvac_heartbeat.schema.parts import FUNCTIONS, PARTS, TABLES, TELLING, TRIGGERS, TYPES, VIEWS, WRITERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,42 +23,6 @@ if TYPE_CHECKING:
 
 OLDEST: Final = 140_000
 """The first PostgreSQL with multiranges."""
-
-TABLES: Final = {
-    "silence": ("device_id", "silent_from", "silent_to", "site_id"),
-    "first_heartbeat": ("device_id", "first_seen_ts"),
-    "ledger_start": ("only_row", "started_at"),
-    "liveness_policy": ("scope", "subject", "stale_after"),
-    "maintenance_window": ("id", "scope", "subject", "starts_at", "ends_at", "note"),
-    "deaf_interval": ("id", "starts_at", "ends_at", "note"),
-}
-VIEWS: Final = {
-    "v_deaf": ("deaf",),
-    "v_stale_after": ("device_id", "site_id", "stale_after"),
-    "v_in_maintenance": ("device_id", "site_id"),
-    "v_device_liveness": (
-        *("device_id", "site_id", "last_seen_ts", "age", "stale_after", "liveness", "silent_from", "status"),
-        *("delivering", "in_maintenance"),
-    ),
-    "v_site_liveness": (
-        *("site_id", "devices", "in_maintenance", "online", "stale", "unknown", "not_delivering", "is_dark"),
-        "dark_since",
-    ),
-    "v_silences": ("device_id", "site_id", "silent_from", "silent_to", "length", "counts"),
-}
-_TIME = "timestamp with time zone"
-# By the types of their arguments; what each returns begins with this.
-FUNCTIONS: Final = {
-    "note_silence()": "trigger",
-    f"note_late_heartbeats(text[], {_TIME}[], text[])": "void",
-    "total_length(tstzmultirange)": "interval",
-    "longest_part(tstzmultirange)": "interval",
-    f"silence_counts({_TIME}, {_TIME}, interval, tstzmultirange)": "boolean",
-    f"device_availability({_TIME}, {_TIME})": "TABLE(device_id ",
-    f"site_availability({_TIME}, {_TIME})": "TABLE(site_id ",
-}
-TRIGGERS: Final = ("note_silence", "note_first_heartbeat")
-_PARTS: Final = (*TABLES, *VIEWS, *FUNCTIONS, *(f"trigger {name}" for name in TRIGGERS))
 
 # Everything is where device_state is, or where it will be.
 _LOOK = """
@@ -69,12 +35,17 @@ SELECT current_setting('server_version_num')::int AS version,
        (SELECT json_object_agg(relname, json_build_object(
                    'kind', relkind, 'owner', relowner::regrole::text, 'is_ours', pg_has_role(relowner, 'USAGE'),
                    'columns', array(SELECT attname FROM pg_attribute
-                                     WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped)))
-          FROM pg_class WHERE relnamespace = n.oid AND relname = ANY (%(relations)s::text[])) AS relations,
+                                     WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped)))
+          FROM (SELECT oid, relname, relkind::text, relowner, relnamespace FROM pg_class
+                 UNION ALL -- a type without columns is in the way, too
+                SELECT 0, typname, typtype::text, typowner, typnamespace FROM pg_type
+                 WHERE typrelid = 0 AND typelem = 0) AS c
+         WHERE relnamespace = n.oid AND relname = ANY (%(relations)s::text[])) AS relations,
        (SELECT json_object_agg(signature, json_build_object(
-                   'result', pg_get_function_result(oid), 'owner', proowner::regrole::text,
-                   'is_ours', pg_has_role(proowner, 'USAGE')))
-          FROM (SELECT *, proname || '(' || oidvectortypes(proargtypes) || ')' AS signature FROM pg_proc) AS p
+                   'result', replace(pg_get_function_result(oid), quote_ident(n.nspname) || '.', ''),
+                   'owner', proowner::regrole::text, 'is_ours', pg_has_role(proowner, 'USAGE')))
+          FROM (SELECT *, proname || '(' || replace(oidvectortypes(proargtypes), quote_ident(n.nspname) || '.', '')
+                          || ')' AS signature FROM pg_proc) AS p
          WHERE pronamespace = n.oid AND signature = ANY (%(functions)s::text[])) AS functions,
        (SELECT json_object_agg(tgname, json_build_object(
                    'is_on', tgenabled IN ('O', 'A'), 'function', p.proname, 'beside', p.pronamespace = n.oid))
@@ -95,7 +66,7 @@ class Ledger:
     """What there is of the ledger, and what keeps the role from making the rest."""
 
     schema: str | None = None
-    missing: tuple[str, ...] = _PARTS
+    missing: tuple[str, ...] = PARTS
     disabled: tuple[str, ...] = ()
     """Triggers that somebody switched off."""
     obstacle: str = ""
@@ -110,18 +81,19 @@ class Ledger:
         """What is missing, in words."""
         if self.is_new:
             return "the ledger of silence"
+        if self.missing == TELLING:
+            return "the telling beside the ledger of silence"
         return f"{', '.join(self.missing)} of the ledger of silence"
 
     @property
     def was_blind(self) -> bool:
         """Tell whether silences may have ended that are not in it, because something was missing that writes them."""
-        writers = {"silence", "first_heartbeat", "note_silence()", *(f"trigger {name}" for name in TRIGGERS)}
-        return not self.is_new and not writers.isdisjoint(self.missing)
+        return not self.is_new and not set(WRITERS).isdisjoint(self.missing)
 
     @property
     def is_new(self) -> bool:
         """Tell whether nothing of it is there yet."""
-        return self.missing == _PARTS
+        return self.missing == PARTS
 
     @property
     def is_to_be_made(self) -> bool:
@@ -135,7 +107,7 @@ def look(connection: psycopg.Connection[Any]) -> Ledger:
     Raises:
         SchemaError: when somebody else has something by the name of one of its parts.
     """
-    names = {"relations": [*TABLES, *VIEWS], "functions": [*FUNCTIONS], "triggers": [*TRIGGERS]}
+    names = {"relations": [*TABLES, *VIEWS, *TYPES], "functions": [*FUNCTIONS], "triggers": [*TRIGGERS]}
     with psycopg.Cursor(connection, row_factory=dict_row) as cursor:
         found = cursor.execute(_LOOK, names).fetchone()
     if found is None:
@@ -152,7 +124,7 @@ def look(connection: psycopg.Connection[Any]) -> Ledger:
             "or keep device_state in another schema. Nothing was changed."
         )
     present = {*relations, *functions, *(f"trigger {name}" for name in triggers)}
-    missing = tuple(part for part in _PARTS if part not in present)
+    missing = tuple(part for part in PARTS if part not in present)
     obstacle, grants = _obstacle(found, [*relations.values(), *functions.values()]) if missing else ("", ())
     return Ledger(
         schema=found["schema"],
@@ -164,7 +136,7 @@ def look(connection: psycopg.Connection[Any]) -> Ledger:
 
 
 def _foreign_relations(found: Facts) -> Iterator[str]:
-    for names, kinds, word in ((TABLES, "rp", "table"), (VIEWS, "v", "view")):
+    for names, kinds, word in ((TABLES, "rp", "table"), (VIEWS, "v", "view"), (TYPES, "c", "type")):
         for name in names:
             if name not in found:
                 continue

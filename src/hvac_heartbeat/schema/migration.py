@@ -13,8 +13,8 @@ from hvac_heartbeat.schema.adoption import OBJECTS, Outcome, Plan, look
 from hvac_heartbeat.schema.ledger import SchemaError
 from hvac_heartbeat.schema.revisions import BASE
 
-# The lock that the triggers take is waited for this often, half a second each time (r0002_ledger.sql). Heartbeats
-# queue up behind the wait; in the pauses they are written.
+# The lock that the triggers and the telling take is waited for this often, half a second each time. Heartbeats queue up
+# behind the wait; in the pauses they are written.
 _TRIES: Final = 5
 _PAUSE_S: Final = 2.0
 
@@ -83,6 +83,6 @@ def script(plan: Plan | None = None) -> str:
 
 
 def _ledger_sql() -> str:
-    from hvac_heartbeat.schema.migrations.versions.r0002_ledger import SQL
+    from hvac_heartbeat.schema.migrations.versions import r0002_ledger, r0003_telling
 
-    return SQL
+    return f"{r0002_ledger.SQL}\n{r0003_telling.SQL}"

@@ -112,8 +112,15 @@ SELECT has_table_privilege(to_regclass('v_devices_stale'), 'SELECT') AS reads_vi
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS creates
 
 -- name: ledger_role
--- What the role may do with the ledger ($1: its tables and views), and whether the session runs triggers at all.
-WITH parts AS (
+-- What the role may do with the ledger ($1: its tables and views, $2: what the function calls of the telling),
+-- and whether the session runs triggers at all.
+WITH uncallable AS (
+    SELECT p.proname, n.nspname, oidvectortypes(p.proargtypes) AS arguments
+      FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+     WHERE format('%s(%s)', p.proname, oidvectortypes(p.proargtypes)) = ANY ($2)
+       AND NOT has_function_privilege(p.oid, 'EXECUTE')
+       AND p.pronamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('device_state'))
+), parts AS (
     SELECT c.relname, n.nspname
       FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.relname = ANY ($1) AND NOT has_table_privilege(c.oid, 'SELECT')
@@ -122,6 +129,8 @@ WITH parts AS (
 SELECT current_setting('session_replication_role') AS replication_role,
        array(SELECT relname::text FROM parts ORDER BY relname) AS unreadable,
        array(SELECT format('%I.%I', nspname, relname) FROM parts ORDER BY relname) AS unreadable_sql,
+       array(SELECT proname::text FROM uncallable ORDER BY proname) AS uncallable,
+       array(SELECT format('%I.%I(%s)', nspname, proname, arguments) FROM uncallable ORDER BY proname) AS uncallable_sql,
        CASE WHEN p.oid IS NOT NULL
             THEN format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) END AS late_function,
        has_function_privilege(p.oid, 'EXECUTE') AS may_note_late

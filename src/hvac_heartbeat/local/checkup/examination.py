@@ -16,6 +16,7 @@ from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.local.checkup.tls import examine_tls
 from hvac_heartbeat.schema import SchemaError
 from hvac_heartbeat.schema import ledger as silence_ledger
+from hvac_heartbeat.schema.parts import CALLED, TABLES, VIEWS
 from hvac_heartbeat.store.connection import connect
 from hvac_heartbeat.store.credentials import credentials
 from hvac_heartbeat.store.queries import queries
@@ -82,7 +83,7 @@ def _ledger(connection: BoundedConnection, table: dict[str, Any], server: dict[s
     yield from ledger_rules.missing(ledger, table)
     if ledger.is_new:
         return
-    [role] = _ask(connection, "ledger_role", [*silence_ledger.TABLES, *silence_ledger.VIEWS])
+    [role] = _ask(connection, "ledger_role", [*TABLES, *VIEWS], [*CALLED])
     yield from ledger_rules.triggers(ledger, table, server, role["replication_role"])
     yield from ledger_rules.owners(_ask(connection, "ledger_owners"))
     yield from ledger_rules.role_rights(role, server)

@@ -7,16 +7,28 @@ from pathlib import Path
 
 from alembic import op
 
+from hvac_heartbeat.schema.migrations.versions import r0002_ledger
+
 revision = "0003"
 down_revision = "0002"
 
+# An index of the ledger's table is made, and who would write a silence meanwhile gives up: so heartbeats wait instead.
+_LOCK = """-- Heartbeats wait until this is done, so that no silence is lost; it gives up soon and can be tried again.
+SELECT set_config('lock_timeout', '500ms', true);
+LOCK TABLE device_state IN SHARE ROW EXCLUSIVE MODE;
+"""
+_FOLDER = Path(__file__).parent
 SQL = "\n".join(
-    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("r0003_telling.sql", "r0003_messages.sql")
+    [_LOCK, *((_FOLDER / name).read_text(encoding="utf-8") for name in ("r0003_telling.sql", "r0003_messages.sql"))]
 )
 
 
 def upgrade() -> None:
-    """Make what telling needs beside the ledger."""
+    """Make the telling beside the ledger, or what is missing of the two."""
+    if not op.get_context().as_sql:
+        r0002_ledger.upgrade()  # what was dropped of it since it was recorded
+        if not r0002_ledger.missing():
+            return
     op.execute(SQL.rstrip().removesuffix(";"))
 
 
