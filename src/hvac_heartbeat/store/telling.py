@@ -61,7 +61,7 @@ class Telling:
     def is_there(self, deadline: float) -> bool:
         """Whether the database can tell; once it can, it is not asked again. Raises StoreUnavailable."""
         if not self._is_there:
-            [[found]] = self._send("can_tell", (), deadline)
+            [[found]] = self._database.run(queries(STATEMENTS)["can_tell"], deadline)
             self._is_there = found == "t"
         return self._is_there
 
