@@ -84,6 +84,10 @@ BEGIN
     IF current_setting('hvac_heartbeat.ledger', true) = 'failed' THEN
         RETURN NULL;
     END IF;
+    -- Everybody may run this on a table of their own; only device_state and its partitions give evidence.
+    IF coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID)::oid <> 'device_state'::regclass::oid THEN
+        RAISE insufficient_privilege USING MESSAGE = 'only device_state may run note_silence';
+    END IF;
     IF OLD.last_seen_ts > '-infinity' AND NEW.last_seen_ts > OLD.last_seen_ts THEN
         INSERT INTO silence (device_id, silent_from, silent_to, site_id)
             VALUES (OLD.device_id, OLD.last_seen_ts, seen_at, OLD.site_id)
@@ -125,7 +129,7 @@ DECLARE
     id    device_state.device_id%TYPE; -- so that the table's key finds it, whatever the column's type is
 BEGIN
     IF NOT has_column_privilege(session_user, 'device_state', 'last_seen_ts', 'UPDATE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
+        RAISE 'role % may not update device_state', session_user USING ERRCODE = 'insufficient_privilege';
     END IF;
     FOR late IN
         -- A silence that holds a late heartbeat was committed before that heartbeat was found late. So those that no
