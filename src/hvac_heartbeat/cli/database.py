@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from hvac_heartbeat.cli.errors import DatabaseRefused
+from hvac_heartbeat.local.formats import set_formats
 from hvac_heartbeat.store.connection import connect
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import classify
@@ -38,6 +39,7 @@ def opened(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     """Open a connection; what the driver raises inside becomes one line that says what to do."""
     try:
         with connect(settings) as connection:
+            set_formats(connection)
             yield connection
     except psycopg.Error as error:
         raise DatabaseRefused(classify(error, place(settings)).unavailable().in_full) from error

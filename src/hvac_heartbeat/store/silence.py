@@ -15,7 +15,9 @@ from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import StatementRefused
 
 _LEFT_ALONE_S: Final = 300.0
-_BATCH_LIMIT: Final = 10_000  # heartbeats a statement, so that a retry gets further than a try that ran out of time
+# Heartbeats a statement, which locks their devices for a tenth of a second: others wait for no longer, and a retry gets
+# further than a try that ran into a timeout.
+_BATCH_LIMIT: Final = 1_000
 _NO_LEDGER: Final = "42883"  # undefined_function (PostgreSQL manual, appendix A)
 # What may pass by itself: connections, logins, failovers, deadlocks, locks, cancellations and restarts. All else waits
 # for a person, and heartbeats must not wait with it.

@@ -108,6 +108,45 @@ def test_a_device_that_was_deleted_begins_anew(send: Callable[[float], None], co
     assert first(connection) == [(at(-10),)]
 
 
+def test_what_a_deleted_device_had_sent_comes_once_more(
+    send: Callable[[float], None], connection: psycopg.Connection
+) -> None:
+    """As a queue may deliver it: what was known of the time before is known again, and only the new gap is new."""
+    for minutes in (-60, -30, -28):
+        send(minutes)
+    connection.execute("DELETE FROM device_state")
+    for minutes in (-10, -30, -60, -70):
+        send(minutes)
+    assert silences(connection) == [
+        (at(-70), at(-60), "s"),
+        (at(-60), at(-30), "s"),
+        (at(-30), at(-10), "s"),
+    ]
+    assert first(connection) == [(at(-70),)]
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM device_state", "UPDATE device_state SET last_seen_ts = '-infinity'"])
+def test_a_device_whose_time_went_back_is_silent_once_at_a_time(
+    send: Callable[[float], None], connection: psycopg.Connection, change: str
+) -> None:
+    send(-60)
+    send(-30)
+    connection.execute(change.encode())
+    send(-50)
+    send(-10)
+    assert silences(connection) == [(at(-60), at(-50), "s"), (at(-50), at(-10), "s")]
+
+
+def test_a_time_that_another_program_set_back_leaves_one_silence_at_a_time(
+    send: Callable[[float], None], connection: psycopg.Connection
+) -> None:
+    for minutes in (-60, -50, -40):
+        send(minutes)
+    meddle(connection, -55)
+    send(-10)
+    assert silences(connection) == [(at(-60), at(-55), "s"), (at(-55), at(-10), "s")]
+
+
 def test_heartbeats_within_five_minutes_of_the_future_are_evidence(
     send: Callable[[float], None], connection: psycopg.Connection
 ) -> None:

@@ -162,6 +162,22 @@ def test_late_heartbeats_that_meet_a_locked_ledger_are_sent_again_and_noted_then
 
 
 @pytest.mark.usefixtures("ledger")
+def test_of_many_late_heartbeats_those_before_a_lock_are_noted(
+    function: Function, connection: psycopg.Connection, database: Database
+) -> None:
+    """Not all in one transaction: a retry then gets further than the last try, and others wait for a part alone."""
+    function.send(*EVERYBODY)
+    before = silences(connection)
+    *free, last = (f"r{number}" for number in range(RETURNING))
+    late = [beat(device, second) for second in (-400, -200) for device in free]
+    with database.connect() as holder, holder.transaction():
+        holder.execute("SELECT FROM silence WHERE device_id = %s FOR UPDATE", [last])
+        with pytest.raises(StoreUnavailable):
+            function.send(*late, beat(last, -300))
+    assert silences(connection) >= before + RETURNING
+
+
+@pytest.mark.usefixtures("ledger")
 def test_only_a_role_that_may_write_heartbeats_may_give_evidence(
     connection: psycopg.Connection, database: Database, roles: dict[str, sql.Identifier]
 ) -> None:

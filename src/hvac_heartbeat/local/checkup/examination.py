@@ -14,6 +14,7 @@ from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.local.checkup import column_rules, ledger_rules, role_rules, server_rules, table_rules
 from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.local.checkup.tls import examine_tls
+from hvac_heartbeat.local.formats import set_formats
 from hvac_heartbeat.schema import SchemaError
 from hvac_heartbeat.schema import ledger as silence_ledger
 from hvac_heartbeat.schema.parts import CALLED, TABLES, VIEWS
@@ -38,6 +39,7 @@ def examine(settings: Settings) -> list[Finding]:
     try:
         with connect(settings, deadline) as connection:
             connection.deadline = deadline
+            set_formats(connection)
             found = [Finding("connection", Level.OK, "connected and logged in"), *_inside(connection)]
     except StoreUnavailable as error:
         return [Finding("connection", Level.WRONG, error.in_full)]

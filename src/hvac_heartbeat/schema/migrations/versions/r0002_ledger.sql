@@ -84,23 +84,28 @@ BEGIN
     IF current_setting('hvac_heartbeat.ledger', true) = 'failed' THEN
         RETURN NULL;
     END IF;
-    IF TG_OP = 'INSERT' OR OLD.last_seen_ts = '-infinity' THEN
-        INSERT INTO first_heartbeat (device_id, first_seen_ts)
-            SELECT NEW.device_id, seen_at WHERE seen_at > '-infinity'
-            ON CONFLICT (device_id) DO UPDATE SET first_seen_ts = excluded.first_seen_ts WHERE TG_OP = 'INSERT';
-    ELSIF NEW.last_seen_ts > OLD.last_seen_ts THEN
+    -- Everybody may run this on a table of their own; only device_state and its partitions give evidence.
+    IF coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID)::oid <> 'device_state'::regclass::oid THEN
+        RAISE insufficient_privilege USING MESSAGE = 'only device_state may run note_silence';
+    END IF;
+    IF OLD.last_seen_ts > '-infinity' AND NEW.last_seen_ts > OLD.last_seen_ts THEN
         INSERT INTO silence (device_id, silent_from, silent_to, site_id)
             VALUES (OLD.device_id, OLD.last_seen_ts, seen_at, OLD.site_id)
             ON CONFLICT (device_id, silent_from) DO UPDATE SET silent_to = excluded.silent_to;
-    ELSIF NEW.last_seen_ts > '-infinity' THEN
-        -- Another program's time from the future was taken back. It was no heartbeat, so it ended no silence.
+    ELSIF seen_at > '-infinity' THEN
+        -- A device begins, maybe anew, or another program's time was taken back, which was no heartbeat and ended no
+        -- silence. The next silence begins here, so that none may reach beyond.
         DELETE FROM silence
-              WHERE device_id = OLD.device_id AND (silent_to = OLD.last_seen_ts OR silent_to > now())
-                AND silent_from >= NEW.last_seen_ts - interval '120 seconds';
-        UPDATE silence SET silent_to = NEW.last_seen_ts
-         WHERE device_id = OLD.device_id AND (silent_to = OLD.last_seen_ts OR silent_to > now());
-        UPDATE first_heartbeat SET first_seen_ts = NEW.last_seen_ts
-         WHERE device_id = OLD.device_id AND first_seen_ts > NEW.last_seen_ts;
+              WHERE device_id = NEW.device_id AND silent_to > seen_at
+                AND silent_from >= seen_at - interval '120 seconds';
+        UPDATE silence SET silent_to = seen_at WHERE device_id = NEW.device_id AND silent_to > seen_at;
+        IF TG_OP = 'INSERT' OR OLD.last_seen_ts = '-infinity' THEN
+            INSERT INTO first_heartbeat (device_id, first_seen_ts) VALUES (NEW.device_id, seen_at)
+                ON CONFLICT (device_id) DO UPDATE SET first_seen_ts = excluded.first_seen_ts WHERE TG_OP = 'INSERT';
+        ELSE
+            UPDATE first_heartbeat SET first_seen_ts = seen_at
+             WHERE device_id = NEW.device_id AND first_seen_ts > seen_at;
+        END IF;
     END IF;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -124,7 +129,7 @@ DECLARE
     id    device_state.device_id%TYPE; -- so that the table's key finds it, whatever the column's type is
 BEGIN
     IF NOT has_column_privilege(session_user, 'device_state', 'last_seen_ts', 'UPDATE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
+        RAISE 'role % may not update device_state', session_user USING ERRCODE = 'insufficient_privilege';
     END IF;
     FOR late IN
         -- A silence that holds a late heartbeat was committed before that heartbeat was found late. So those that no
@@ -156,9 +161,12 @@ BEGIN
         SELECT first_seen_ts INTO first FROM first_heartbeat WHERE device_id = late.device_id;
         IF late.seen_at < first THEN
             UPDATE first_heartbeat SET first_seen_ts = late.seen_at WHERE device_id = late.device_id;
+            -- Of a device that was deleted and began anew, silences from before its new first one are known.
             INSERT INTO silence (device_id, silent_from, silent_to, site_id)
-            SELECT late.device_id, late.seen_at, first, late.site_id
-             WHERE first > late.seen_at + interval '120 seconds';
+            SELECT late.device_id, late.seen_at, next, late.site_id
+              FROM (SELECT least(first, min(silent_from)) AS next
+                      FROM silence WHERE device_id = late.device_id AND silent_from >= late.seen_at) AS heard
+             WHERE next > late.seen_at + interval '120 seconds';
         END IF;
     END LOOP;
 END

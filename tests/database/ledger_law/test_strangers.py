@@ -1,0 +1,70 @@
+"""A role that may write no heartbeats, and what it may not do through the functions that have their maker's rights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.database.ledger_law.schema import LEDGER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import Database
+
+HOSTILE = """
+CREATE FUNCTION format(text, name) RETURNS text LANGUAGE plpgsql AS
+    $$ BEGIN RAISE NOTICE 'run by %', current_user; RETURN ''; END $$
+"""
+
+
+@pytest.fixture
+def stranger(
+    connection: psycopg.Connection, roles: dict[str, sql.Identifier], database: Database
+) -> Iterator[psycopg.Connection]:
+    """A role that may create in the schema of device_state, as all may in PostgreSQL 14, and nothing else."""
+    connection.execute(LEDGER)
+    connection.execute(sql.SQL("REVOKE ALL ON device_state FROM {writer}").format(**roles))
+    connection.execute(sql.SQL("GRANT CREATE ON SCHEMA public TO {writer}").format(**roles))
+    role = roles["writer"].as_string().strip('"')
+    with psycopg.connect(database.url, user=role, password="writer", autocommit=True) as stranger:
+        yield stranger
+
+
+def test_a_trigger_on_a_table_of_its_own_writes_no_silence(
+    stranger: psycopg.Connection, connection: psycopg.Connection
+) -> None:
+    for statement in (
+        "CREATE TEMPORARY TABLE device_state (device_id text, site_id text, last_seen_ts timestamptz)",
+        "CREATE TRIGGER forged AFTER UPDATE ON pg_temp.device_state FOR EACH ROW EXECUTE FUNCTION note_silence()",
+        "INSERT INTO pg_temp.device_state VALUES ('d', 's', '2026-01-01')",
+        "UPDATE pg_temp.device_state SET last_seen_ts = '2026-02-01'",
+    ):
+        stranger.execute(statement)
+    found = connection.execute("SELECT (SELECT count(*) FROM silence), (SELECT count(*) FROM first_heartbeat)")
+    assert found.fetchall() == [(0, 0)]
+
+
+def test_a_better_fitting_function_of_its_own_is_not_run(stranger: psycopg.Connection) -> None:
+    heard: list[str | None] = []
+    stranger.add_notice_handler(lambda said: heard.append(said.message_primary))
+    stranger.execute(HOSTILE)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not update device_state"):
+        stranger.execute("SELECT note_late_heartbeats('{d}', '{2026-01-01}', '{s}')")
+    assert heard == []
+
+
+@pytest.mark.usefixtures("stranger")
+def test_partitions_give_evidence(connection: psycopg.Connection) -> None:
+    connection.execute("ALTER TABLE device_state RENAME TO whole; DROP TRIGGER note_silence ON whole")
+    connection.execute("DROP TRIGGER note_first_heartbeat ON whole")
+    connection.execute("CREATE TABLE device_state (LIKE whole INCLUDING ALL) PARTITION BY HASH (device_id)")
+    connection.execute("CREATE TABLE part PARTITION OF device_state FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    connection.execute(LEDGER)
+    connection.execute("INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES ('d', 's', '2026-01-01')")
+    connection.execute("UPDATE device_state SET last_seen_ts = '2026-02-01'")
+    found = connection.execute("SELECT (SELECT count(*) FROM silence), (SELECT count(*) FROM first_heartbeat)")
+    assert found.fetchall() == [(1, 1)]
