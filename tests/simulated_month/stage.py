@@ -1,0 +1,136 @@
+"""The database that months are played on: the product's tables and functions, on a clock that the play turns."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+
+from hvac_heartbeat.local.fleet.incidents import SECOND
+from hvac_heartbeat.local.fleet import Maintenance, Policy
+from hvac_heartbeat.schema.migrations.versions import r0002_ledger, r0003_telling
+from hvac_heartbeat.store.queries import queries
+from tests.conftest import TABLE_AND_VIEW
+from tests.simulated_month.oracle import Swept
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hvac_heartbeat.local.fleet import Retired
+    from hvac_heartbeat.local.fleet.incidents import Span
+
+_PATH: Final = "public, clock, pg_catalog, pg_temp"
+_TABLES: Final = (
+    "device_state, silence, first_heartbeat, liveness_policy, maintenance_window, deaf_interval, episode, fleet_silence,"
+    " message"
+)
+_SWEEP: Final = "SELECT * FROM clock.sweep(%s, %s, %s, %s)"
+
+
+def build(connection: psycopg.Connection, changes: Mapping[str, str] | None = None) -> None:
+    """Make the product's schema in an empty database; `changes` of the SQL are for those who want to see it fail."""
+    clock, after = Path(__file__).with_name("clock.sql").read_text().split("-- after the migrations\n")
+    connection.execute(TABLE_AND_VIEW)
+    connection.execute(clock.encode())
+    connection.execute("SELECT clock.turn(0)")
+    for sql in (r0002_ledger.SQL, r0003_telling.SQL):
+        with connection.transaction():
+            connection.execute(f"SET LOCAL search_path = {_PATH}".encode())
+            connection.execute(_changed(sql.replace("|| ', pg_temp'", f"|| '{_PATH[6:]}'"), changes or {}).encode())
+    connection.execute(f"SET search_path = {_PATH}".encode())
+    connection.execute(after.replace("{upsert}", _upsert()).encode())
+
+
+def _changed(sql: str, changes: Mapping[str, str]) -> str:
+    for old, new in changes.items():
+        sql = sql.replace(old, new)
+    return sql
+
+
+def _upsert() -> str:
+    """Return the store's upsert as a statement over the arrays of clock.deliver."""
+    named = queries()
+    upsert = named["upsert"].format(rows=named["rows"].format(heartbeats=named["heartbeats"]))
+    arrays = {"1": "ids", "2": "sites", "3": "seen"}
+    upsert = re.sub(r"\$(\d+)(?=::)", lambda found: arrays.get(found[1], "NULL"), upsert)
+    return named["upsert_many"].format(upsert=upsert).replace("RETURNING device_id", "RETURNING stored.device_id")
+
+
+
+class Stage:
+    """A session of a database that was built, with the clock's settings."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connect()
+
+    def _connect(self) -> None:
+        self.connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=1)
+        self.connection.execute(
+            f"SET search_path = {_PATH}; SET clock.strike = 0; SET clock.strike_ends_session = off;"
+            " SET plan_cache_mode = force_generic_plan; SET jit = off; SET synchronous_commit = off".encode()
+        )
+
+    def clear(self) -> None:
+        """Empty every table."""
+        self.connection.execute(f"TRUNCATE {_TABLES} RESTART IDENTITY".encode())
+
+    def play(self, steps: list[list[Any]]) -> None:
+        """Write what happened."""
+        self.connection.execute("SELECT clock.play(%s::jsonb)", [json.dumps(steps)])
+
+    def announce(self, what: Maintenance | Policy | Retired) -> None:
+        """Write what somebody announces."""
+        run = self.connection.execute
+        run("SELECT clock.turn(%s)", [what.at])
+        if isinstance(what, Maintenance):
+            run(
+                "INSERT INTO maintenance_window (scope, subject, starts_at, ends_at)"
+                " VALUES (%s, %s, clock.at(%s), clock.at(%s))",
+                [what.scope, what.subject, what.starts, what.ends],
+            )
+        elif isinstance(what, Policy):
+            run("DELETE FROM liveness_policy WHERE scope = %s AND subject = %s", [what.scope, what.subject])
+            if what.stale_after is not None:
+                run(
+                    "INSERT INTO liveness_policy VALUES (%s, %s, make_interval(secs => %s))",
+                    [what.scope, what.subject, what.stale_after / SECOND],
+                )
+        else:
+            run("DELETE FROM device_state WHERE device_id = %s", [what.device])
+
+    def sweep(self, at: int, unreachable: Span | None, canary: str | None) -> Swept | None:
+        """Sweep at a time; None where another sweep is under way."""
+        first, last = unreachable or (-1, -1)
+        row = self.connection.execute(_SWEEP, [at, first, last, canary]).fetchone()
+        assert row is not None
+        return None if row[0] else Swept(*row[1:])
+
+    def sweep_struck(
+        self, at: int, unreachable: Span | None, canary: str | None, statement: int, *, ends_session: bool
+    ) -> Swept | None:
+        """Sweep, and be ended after so many statements that write; None where it was."""
+        run = self.connection.execute
+        run("SELECT set_config('clock.strike', %s, false)", [str(statement)])
+        run("SELECT set_config('clock.strike_ends_session', %s, false)", [str(ends_session)])
+        try:
+            return self.sweep(at, unreachable, canary)
+        except psycopg.errors.RaiseException:
+            return None
+        except psycopg.errors.AdminShutdown:
+            self.connection.close()
+            self._connect()
+            return None
+        finally:
+            self.connection.execute("SELECT set_config('clock.strike', '0', false)")
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        return self.connection.execute(query.encode()).fetchall()
+
+    def close(self) -> None:
+        """End the session."""
+        self.connection.close()
