@@ -67,6 +67,7 @@ _SLOW = (
     "/tests/database/test_tls.py",
     "/tests/end_to_end/test_consent.py",
     "/tests/end_to_end/test_readme.py",
+    "/tests/simulated_month/",
     "/tests/triggers/test_database_away.py",
 )
 _DATABASE_FIXTURES = {"server", "empty_database", "database", "connection", "environment"}

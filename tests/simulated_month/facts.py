@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.local.fleet import Maintenance, Policy, Retired
@@ -48,8 +49,7 @@ class Device:
 
     def gaps(self) -> list[Gap]:
         """Return the silences between its lives."""
-        lives = self.lives
-        return [Gap(one.last, other.first, one.site) for one, other in zip(lives, lives[1:], strict=False)]
+        return [Gap(one.last, other.first, one.site) for one, other in pairwise(self.lives)]
 
     def hear(self, at: int, site: str) -> None:
         """Put a heartbeat into the life that it belongs to, or make it one of its own; lives that touch become one."""

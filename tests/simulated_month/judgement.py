@@ -1,4 +1,4 @@
-"""Who is stale, due and out at the time of a sweep, and whether the whole fleet is silent: by the rules, without SQL."""
+"""Who is stale, due and out at the time of a sweep, and whether the whole fleet is silent: by the rules, not by SQL."""
 
 from __future__ import annotations
 
@@ -64,8 +64,7 @@ class Judgement:
         late = [
             device.written - device.last_seen
             for device in self.facts.devices.values()
-            if device.written > self.now - MINUTE
-            and MINUTE < device.written - device.last_seen < 24 * HOUR
+            if device.written > self.now - MINUTE and MINUTE < device.written - device.last_seen < 24 * HOUR
         ]
         return max(late) if len(late) >= 3 else 0
 
@@ -73,8 +72,7 @@ class Judgement:
 
     def _heard_from(self) -> int:
         """Return the end of the last time in which we could hear nobody."""
-        begun = [(starts, ends) for starts, ends in self.deaf if starts <= self.now]
-        ends = [self.now if end > self.now else end for _, end in begun]
+        ends = [min(end, self.now) for starts, end in self.deaf if starts <= self.now]
         ends += [silence.ended_at for silence in self.fleet_silences if silence.ended_at is not None]
         return max(ends, default=NEVER)
 
@@ -102,8 +100,8 @@ class Judgement:
 
     # 3. Fleet silence
 
-    def note_fleet_silence(self, views: list[View], unreachable: Span | None, canary: str | None) -> None:
-        """Begin and end the silence of the fleet, and look for evidence that it was us."""
+    def note_fleet_silence(self, views: list[View], unreachable: Span | None, canary: str | None) -> bool:
+        """Begin and end the silence of the fleet, look for evidence that it was us, and say if anything changed."""
         newest = max((device.last_seen for device in self.facts.devices.values()), default=0)
         awaited = [view for view in views if view.device.last_seen > newest - 24 * HOUR]
         sites: dict[str, list[View]] = defaultdict(list)
@@ -112,6 +110,7 @@ class Judgement:
         is_silent = _almost_all(sites, {id(view) for view in awaited if view.is_stale})
         was_silent = _almost_all(sites, {id(view) for view in awaited if view.out_from is not None})
         lasting = next((silence for silence in self.fleet_silences if silence.ended_at is None), None)
+        deaf = len(self.deaf)
         if was_silent and (len(sites) >= 3 or unreachable) and lasting is None:
             out = max(view.out_from for view in awaited if view.out_from is not None)
             lasting = FleetSilence(out, self.now)
@@ -125,6 +124,7 @@ class Judgement:
             if silence.ended_at is not None and silence.evidence and not silence.is_deaf:
                 silence.is_deaf = True
                 self.deaf.append((silence.silent_from, silence.ended_at))
+        return lasting is not None or len(self.deaf) > deaf
 
     def _evidence(self, silence: FleetSilence, unreachable: Span | None, canary: str | None) -> str | None:
         until = self.now if silence.ended_at is None else silence.ended_at

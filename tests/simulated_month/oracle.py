@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.local.fleet.incidents import HOUR, MINUTE
-from tests.simulated_month.facts import FLOOR, Device, Facts, Gap
+from tests.simulated_month.facts import FLOOR, Device, Facts
 from tests.simulated_month.judgement import Judgement, View
 from tests.simulated_month.news import DEAF, ENDED, OPENED, News, Outbox
 
@@ -50,7 +50,6 @@ class Oracle:
     facts: Facts = field(default_factory=Facts)
     episodes: list[Episode] = field(default_factory=list)
     outbox: Outbox = field(default_factory=Outbox)
-    delays: list[tuple[int, int]] = field(default_factory=list)  # when an episode was opened, and how long after the last heartbeat
 
     def __post_init__(self) -> None:
         self.judgement = Judgement(self.facts)
@@ -66,10 +65,10 @@ class Oracle:
         self.horizon = now - judgement.lag()
         before = len(self.outbox.messages)
         survey = judgement.views(self.horizon)
-        judgement.note_fleet_silence(survey, unreachable, canary)
+        has_changed = judgement.note_fleet_silence(survey, unreachable, canary)
         closed, opened = self._close(), 0
         if not judgement.is_fleet_silent:
-            views = judgement.views(self.horizon)
+            views = judgement.views(self.horizon) if has_changed else survey
             opened = self._open_episodes(views)
             self.outbox.tell(now, self._news(views))
             self._tell_standing()
@@ -103,7 +102,8 @@ class Oracle:
         limit = self.facts.stale_after(device)
         if device.last_seen <= episode.silent_from or device.last_seen < self.horizon - limit:
             return False
-        counted = [gap.ends for gap in self._gaps(device) if gap.starts >= episode.silent_from and gap.ends - gap.starts > limit]
+        since = episode.silent_from
+        counted = [gap.ends for gap in device.gaps() if gap.starts >= since and gap.ends - gap.starts > limit]
         if episode.is_flapping and counted and max(counted) > self.now - 15 * MINUTE:
             return False
         episode.returned_at = max(counted, default=device.last_seen)
@@ -111,13 +111,9 @@ class Oracle:
         episode.told_closed = not (episode.told_open or episode.told_flapping)
         return True
 
-    def _gaps(self, device: Device) -> list[Gap]:
-        return device.gaps()
-
     # 5. Open
 
     def _open_episodes(self, views: list[View]) -> int:
-        due_sites = set()
         for view in views:
             episode = self._open.get(view.device.name)
             if episode is None:
@@ -140,15 +136,13 @@ class Oracle:
             self._open[device.name] = episode
             past.append(episode)
             self.episodes.append(episode)
-            if view.is_due and view.stale_after == FLOOR and self.horizon == self.now:
-                self.delays.append((self.now, self.now - view.quiet_from))
         return len(told)
 
     def _is_known(self, device: Device) -> bool:
         """Say whether three heartbeats are proven: what is no silence has one every two minutes at least."""
         if device.is_old:
             return True
-        gaps = self._gaps(device)
+        gaps = device.gaps()
         alive = device.last_seen - device.lives[0].first - sum(gap.ends - gap.starts for gap in gaps)
         return 1 + len(gaps) - (-alive // FLOOR) >= 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from operator import attrgetter
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -54,6 +55,7 @@ class Play:
     other: Stage
     differences: list[str] = field(default_factory=list)
     sweeps: int = 0
+    late: int = 0
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(self.seed)
@@ -92,12 +94,11 @@ class Play:
         newest: dict[str, Heartbeat] = {}
         late: list[Heartbeat] = []
         for heartbeat in event.heartbeats:
-            other = newest.get(heartbeat.device)
-            if other is None or heartbeat.received_at >= other.received_at:
-                newest[heartbeat.device] = heartbeat
-                heartbeat = other  # noqa: PLW2901 - the older one of the two
-            if heartbeat is not None:
-                late.append(heartbeat)
+            other = newest.setdefault(heartbeat.device, heartbeat)
+            if other is not heartbeat:
+                older, newer = sorted((other, heartbeat), key=attrgetter("received_at"))
+                newest[heartbeat.device] = newer
+                late.append(older)
         written = sorted(newest.values())
         self._steps.append([event.at, *alive, *_columns(written), *_columns(late)])
 
@@ -110,18 +111,13 @@ class Play:
                 continue
             while len(runs) > 1 and runs[-2].stretch.written(runs[-2].first) <= at:
                 runs.pop()
-            number = runs[-1].newest(at)
-            if number is None:
-                continue
-            stretch = runs[-1].stretch
-            received = stretch.received(number)
-            if received > self._newest.get(device, -1):
-                self._newest[device] = received
+            newest = runs[-1].newest(at)
+            if newest and newest[0] > self._newest.get(device, -1):
+                self._newest[device] = newest[0]
+                self.oracle.facts.keep_alive(device, *newest)
                 names.append(device)
-                seen.append(received)
-                written.append(stretch.written(number))
-        for name, received, at_ in zip(names, seen, written, strict=True):
-            self.oracle.facts.keep_alive(name, received, at_)
+                seen.append(newest[0])
+                written.append(newest[1])
         return [" ".join(map(str, column)) for column in (names, seen, written)]
 
     def _flush(self) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from hvac_heartbeat.local.fleet.incidents import SECOND
 from hvac_heartbeat.local.fleet import Maintenance, Policy
+from hvac_heartbeat.local.fleet.incidents import SECOND
 from hvac_heartbeat.schema.migrations.versions import r0002_ledger, r0003_telling
 from hvac_heartbeat.store.queries import queries
 from tests.conftest import TABLE_AND_VIEW
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _PATH: Final = "public, clock, pg_catalog, pg_temp"
 _TABLES: Final = (
-    "device_state, silence, first_heartbeat, liveness_policy, maintenance_window, deaf_interval, episode, fleet_silence,"
-    " message"
+    "device_state, silence, first_heartbeat, liveness_policy, maintenance_window, deaf_interval,"
+    " episode, fleet_silence, message"
 )
 _SWEEP: Final = "SELECT * FROM clock.sweep(%s, %s, %s, %s)"
 
@@ -33,21 +33,19 @@ _SWEEP: Final = "SELECT * FROM clock.sweep(%s, %s, %s, %s)"
 def build(connection: psycopg.Connection, changes: Mapping[str, str] | None = None) -> None:
     """Make the product's schema in an empty database; `changes` of the SQL are for those who want to see it fail."""
     clock, after = Path(__file__).with_name("clock.sql").read_text().split("-- after the migrations\n")
+    product = [r0002_ledger.SQL, r0003_telling.SQL]
+    for old, new in (changes or {}).items():
+        assert any(old in sql for sql in product), f"not in the product's SQL: {old}"
+        product = [sql.replace(old, new) for sql in product]
     connection.execute(TABLE_AND_VIEW)
     connection.execute(clock.encode())
     connection.execute("SELECT clock.turn(0)")
-    for sql in (r0002_ledger.SQL, r0003_telling.SQL):
+    for sql in product:
         with connection.transaction():
             connection.execute(f"SET LOCAL search_path = {_PATH}".encode())
-            connection.execute(_changed(sql.replace("|| ', pg_temp'", f"|| '{_PATH[6:]}'"), changes or {}).encode())
+            connection.execute(sql.replace("|| ', pg_temp'", f"|| '{_PATH[6:]}'").encode())
     connection.execute(f"SET search_path = {_PATH}".encode())
     connection.execute(after.replace("{upsert}", _upsert()).encode())
-
-
-def _changed(sql: str, changes: Mapping[str, str]) -> str:
-    for old, new in changes.items():
-        sql = sql.replace(old, new)
-    return sql
 
 
 def _upsert() -> str:
@@ -57,7 +55,6 @@ def _upsert() -> str:
     arrays = {"1": "ids", "2": "sites", "3": "seen"}
     upsert = re.sub(r"\$(\d+)(?=::)", lambda found: arrays.get(found[1], "NULL"), upsert)
     return named["upsert_many"].format(upsert=upsert).replace("RETURNING device_id", "RETURNING stored.device_id")
-
 
 
 class Stage:

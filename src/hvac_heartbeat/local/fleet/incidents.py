@@ -13,10 +13,17 @@ MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 Span: TypeAlias = tuple[int, int]
 Path: TypeAlias = Literal["queue", "http"]
+Scope: TypeAlias = Literal["fleet", "site", "device"]
+Kind: TypeAlias = Literal["database", "ingest", "network"]
 
 # How often each of them happens in a month, about.
 _DEATHS, _REBOOTS, _SITES_DARK, _GATEWAYS_DOWN, _REGIONS_DOWN, _FLAPPING = 30, 120, 10, 12, 2, 8
-_OUR_OUTAGES, _MAINTENANCE, _JOINED, _RETIRED, _MOVED, _POLICIES = 3, 14, 8, 5, 4, 3
+_OUR_OUTAGES, _MAINTAINED, _JOINED, _RETIRED, _MOVED, _POLICIES = 3, 14, 8, 5, 4, 3
+
+
+def happens(chance: Random, share: float) -> bool:
+    """Say whether something happens that does in this share of the cases."""
+    return chance.random() < share
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Outage:
     starts: int
     ends: int
     drained: int
-    kind: Literal["database", "ingest", "network"]
+    kind: Kind
     paths: frozenset[Path]
 
 
@@ -49,7 +56,7 @@ class Policy:
     """Somebody sets how long devices may be silent; None takes the rule back."""
 
     at: int
-    scope: Literal["fleet", "site", "device"]
+    scope: Scope
     subject: str
     stale_after: int | None
 
@@ -90,7 +97,7 @@ class Incidents:
             (self._region_down, _REGIONS_DOWN),
             (self._flapping, _FLAPPING),
             (self._our_outage, _OUR_OUTAGES),
-            (self._in_maintenance, _MAINTENANCE),
+            (self._in_maintenance, _MAINTAINED),
             (self._joined, _JOINED),
             (self._retire, _RETIRED),
             (self._moved, _MOVED),
@@ -123,7 +130,7 @@ class Incidents:
             self.down[device].append((starts, starts + lasts + chance.randrange(90 * SECOND)))
 
     def _gateway_down(self, chance: Random) -> None:
-        behind = [device for device in self.sites[chance.choice(list(self.sites))] if chance.random() < 0.5]
+        behind = [device for device in self.sites[chance.choice(list(self.sites))] if happens(chance, 0.5)]
         self._take_down(behind, self._some_time(chance), chance.randint(2, 90) * MINUTE, chance)
 
     def _region_down(self, chance: Random) -> None:
@@ -148,32 +155,32 @@ class Incidents:
         if any(outage.starts - 30 * MINUTE < ends and starts < outage.drained + 30 * MINUTE for outage in self.outages):
             return
         self.marked.append(starts)
-        kind = chance.choice(("database", "database", "ingest", "ingest", "network"))
+        kind: Kind = chance.choice(("database", "database", "ingest", "ingest", "network"))
         paths: frozenset[Path] = frozenset(("queue", "http"))
-        if kind == "ingest" and chance.random() < 0.3:
+        if kind == "ingest" and happens(chance, 0.3):
             paths = frozenset((chance.choice(("queue", "http")),))
         self.outages.append(Outage(starts, ends, ends + chance.randint(10, 480) * SECOND, kind, paths))
 
     def _in_maintenance(self, chance: Random) -> None:
         at = self._some_time(chance)
         starts = at + chance.choice((-20 * MINUTE, 0, 0, 30 * MINUTE))
-        ends = starts + chance.randint(25, 180) * MINUTE if chance.random() < 0.9 else None
-        if chance.random() < 0.5:
+        ends = starts + chance.randint(25, 180) * MINUTE if happens(chance, 0.9) else None
+        if happens(chance, 0.5):
             site = chance.choice(list(self.sites))
             self.maintenance.append(Maintenance(at, "site", site, starts, ends))
-            if chance.random() < 0.7:
+            if happens(chance, 0.7):
                 work = chance.randint(5, 200) * MINUTE
                 self._take_down(self.sites[site], starts + chance.randrange(10 * MINUTE), work, chance)
             return
         device = chance.choice(self.devices)
         self.maintenance.append(Maintenance(at, "device", device, starts, ends))
-        if chance.random() < 0.7:
+        if happens(chance, 0.7):
             self._take_down([device], starts, chance.randint(5, 200) * MINUTE, chance)
 
     def _joined(self, chance: Random) -> None:
         device, joins = chance.choice(self.devices), self._some_time(chance)
         self.down[device].append((0, joins))
-        if chance.random() < 0.5:  # on trial: two or three heartbeats, then silence for a while
+        if happens(chance, 0.5):  # on trial: two or three heartbeats, then silence for a while
             trial = chance.randint(30, 300) * SECOND
             self.down[device].append((joins + trial, joins + trial + chance.randint(5, 100) * MINUTE))
 
@@ -188,8 +195,8 @@ class Incidents:
 
     def _policy(self, chance: Random) -> None:
         at = self._some_time(chance)
-        scope = chance.choice(("site", "device", "device", "fleet"))
+        scope: Scope = chance.choice(("site", "device", "device", "fleet"))
         subject = {"site": chance.choice(list(self.sites)), "device": chance.choice(self.devices), "fleet": ""}[scope]
         self.policies.append(Policy(at, scope, subject, chance.choice((120, 180, 300, 600)) * SECOND))
-        if chance.random() < 0.5:
+        if happens(chance, 0.5):
             self.policies.append(Policy(at + chance.randint(10, 300) * MINUTE, scope, subject, None))

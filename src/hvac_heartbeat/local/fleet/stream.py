@@ -9,7 +9,7 @@ from operator import attrgetter
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from hvac_heartbeat.local.fleet.incidents import HOUR, MINUTE, SECOND, Incidents, Maintenance, Policy, Retired
+from hvac_heartbeat.local.fleet.incidents import HOUR, SECOND, Incidents, Maintenance, Policy, Retired, happens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,12 +78,17 @@ class Steady:
     first: int
     last: int
 
-    def newest(self, at: int) -> int | None:
-        """Return the newest of these beats that has been written at `at`."""
-        number = min((at - self.stretch.starts) // self.stretch.period, self.last)
-        while number >= self.first and self.stretch.written(number) > at:
+    def newest(self, at: int) -> tuple[int, int] | None:
+        """Return when the newest of these beats that has been written at `at` was received, and written."""
+        stretch = self.stretch
+        number = min((at - stretch.starts) // stretch.period, self.last)
+        while number >= self.first:
+            received = stretch.received(number)
+            written = _end_of_window(received) if stretch.path == "queue" else received
+            if written <= at:
+                return received, written
             number -= 1
-        return number if number >= self.first else None
+        return None
 
 
 class Fleet:
@@ -103,9 +108,7 @@ class Fleet:
         for number in range(devices):
             site = names[number] if number < sites else self._chance.choice(names)
             self.sites[site].append(f"{site}/{number:03}")
-        self._paths: dict[str, Path] = {
-            site: "queue" if self._chance.random() < 0.7 else "http" for site in self.sites
-        }
+        self._paths: dict[str, Path] = {site: "queue" if happens(self._chance, 0.7) else "http" for site in self.sites}
         self.incidents = Incidents(self.sites, length)
         self.incidents.draw(self._chance)
         self.steady: list[Steady] = []
@@ -187,7 +190,7 @@ class Fleet:
             if path in outage.paths and outage.starts <= at < outage.drained:
                 if at < outage.ends and (path == "http" or outage.kind == "network"):
                     return None
-                is_through = at >= outage.ends and (path == "http" or self._chance.random() < 0.5)
+                is_through = at >= outage.ends and (path == "http" or happens(self._chance, 0.5))
                 since = max(at, outage.ends)
                 late = self._rounded(self._chance.randint(since, outage.drained))
                 return at if is_through else _end_of_window(max(since, late))
