@@ -34,6 +34,7 @@ class Counts:
     flapping: int
     fleet_silences: int
     deaf: int
+    told_soon: int
     false: int
     missed: int
     twice: int
@@ -183,8 +184,9 @@ def count(stage: Stage, play: Play) -> Counts:
         flapping=sum(episode.told_flapping for episode in oracle.episodes),
         fleet_silences=len(oracle.judgement.fleet_silences),
         deaf=len(oracle.judgement.deaf),
+        told_soon=play.punctuality.soon,
         false=(written - expected).total(),
         missed=(expected - written).total(),
         twice=sum(number - 1 for number in contents.values()),
-        late=play.late,
+        late=play.punctuality.late,
     )

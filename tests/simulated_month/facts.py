@@ -12,7 +12,7 @@ from hvac_heartbeat.local.fleet.incidents import SECOND
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hvac_heartbeat.local.fleet import Heartbeat
+    from hvac_heartbeat.local.fleet import Announcement, Heartbeat
 
 FLOOR = 120 * SECOND
 NEVER = -(1 << 62)
@@ -82,6 +82,11 @@ class Facts:
     windows: list[Maintenance] = field(default_factory=list)
     policies: dict[tuple[str, str], int] = field(default_factory=dict)
 
+    def was_there(self, name: str) -> None:
+        """Take a device that was heard before the ledger was made."""
+        site = name.partition("/")[0]
+        self.devices[name] = Device(name, site, 0, 0, [Life(0, 0, site)], is_old=True)
+
     def write(self, at: int, heartbeats: Iterable[Heartbeat]) -> None:
         """Take an event of heartbeats as the function writes it at `at`."""
         for name, site, received_at in heartbeats:
@@ -99,16 +104,16 @@ class Facts:
         device.lives[-1].last = device.last_seen = seen
         device.written = written
 
-    def announce(self, what: Maintenance | Policy | Retired) -> None:
+    def announce(self, what: Announcement) -> None:
         """Take what somebody announces."""
         if isinstance(what, Maintenance):
             self.windows.append(what)
         elif isinstance(what, Retired):
             if what.device in self.devices:
                 self.gone.append(self.devices.pop(what.device))
-        elif what.stale_after is None:
+        elif isinstance(what, Policy) and what.stale_after is None:
             self.policies.pop((what.scope, what.subject), None)
-        else:
+        elif isinstance(what, Policy) and what.stale_after is not None:
             self.policies[what.scope, what.subject] = what.stale_after
 
     def stale_after(self, device: Device) -> int:

@@ -76,6 +76,10 @@ class Judgement:
         ends += [silence.ended_at for silence in self.fleet_silences if silence.ended_at is not None]
         return max(ends, default=NEVER)
 
+    def grace_for(self, device: Device) -> int:
+        """Return from when on its silence counts."""
+        return max(self._heard_from(), self.maintenance.ended_for(device))
+
     def views(self, horizon: int) -> list[View]:
         """Return every counted device as it looks at the horizon."""
         heard_from = self._heard_from()

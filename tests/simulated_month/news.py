@@ -12,6 +12,22 @@ ENDED: Final = "Silence Ended"
 DEAF: Final = "Ingest Deaf"
 
 
+@dataclass
+class Episode:
+    """What is told of one silence."""
+
+    device: str
+    site: str
+    silent_from: int
+    opened_at: int
+    is_flapping: bool
+    closed_at: int | None = None
+    returned_at: int | None = None
+    told_open: bool = False
+    told_flapping: bool = False
+    told_closed: bool = False
+
+
 @dataclass(frozen=True)
 class Message:
     """One message: what is compared of it."""
@@ -28,7 +44,7 @@ class News:
 
     kind: str
     site: str
-    episodes: list[Any]
+    episodes: list[Episode]
     waits_since: int
     devices: int
     silent: int

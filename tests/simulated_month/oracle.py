@@ -6,29 +6,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hvac_heartbeat.local.fleet import Deaf
 from hvac_heartbeat.local.fleet.incidents import HOUR, MINUTE
 from tests.simulated_month.facts import FLOOR, Device, Facts
 from tests.simulated_month.judgement import Judgement, View
-from tests.simulated_month.news import DEAF, ENDED, OPENED, News, Outbox
+from tests.simulated_month.news import DEAF, ENDED, OPENED, Episode, News, Outbox
 
 if TYPE_CHECKING:
+    from hvac_heartbeat.local.fleet import Announcement
     from hvac_heartbeat.local.fleet.incidents import Span
-
-
-@dataclass
-class Episode:
-    """What is told of one silence."""
-
-    device: str
-    site: str
-    silent_from: int
-    opened_at: int
-    is_flapping: bool
-    closed_at: int | None = None
-    returned_at: int | None = None
-    told_open: bool = False
-    told_flapping: bool = False
-    told_closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +42,13 @@ class Oracle:
         self._open: dict[str, Episode] = {}
         self._past: dict[str, list[Episode]] = defaultdict(list)
         self._untold: list[Episode] = []  # closed, with something left to tell
+
+    def announce(self, what: Announcement) -> None:
+        """Take what somebody announces."""
+        if isinstance(what, Deaf):
+            self.judgement.deaf.append((what.starts, what.ends))
+        else:
+            self.facts.announce(what)
 
     def sweep(self, now: int, unreachable: Span | None = None, canary: str | None = None) -> Swept:
         """Do what one sweep does at `now`."""

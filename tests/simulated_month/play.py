@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from hvac_heartbeat.local.fleet import Delivery, Fleet
 from hvac_heartbeat.local.fleet.incidents import HOUR, MINUTE, SECOND
 from tests.simulated_month.oracle import Oracle
+from tests.simulated_month.punctuality import Punctuality
 
 if TYPE_CHECKING:
     from hvac_heartbeat.local.fleet import Heartbeat
@@ -55,7 +56,7 @@ class Play:
     other: Stage
     differences: list[str] = field(default_factory=list)
     sweeps: int = 0
-    late: int = 0
+    punctuality: Punctuality = field(default_factory=Punctuality)
 
     def __post_init__(self) -> None:
         self.fleet = Fleet(self.seed)
@@ -72,6 +73,7 @@ class Play:
     def run(self) -> None:
         """Play the month until its end or the first difference."""
         self.stage.clear()
+        self._begin()
         every: list[Any] = sorted([*self.fleet.events, *looks(self.fleet, self._chance)], key=_order)
         for what in every:
             if what.at > self.fleet.length:
@@ -83,10 +85,19 @@ class Play:
             else:
                 self._flush()
                 self.stage.announce(what)
-                self.oracle.facts.announce(what)
+                self.oracle.announce(what)
+                self.punctuality.announced(what.at)
             if self.differences:
                 return
         self._flush()
+
+    def _begin(self) -> None:
+        """Let some devices have been there before the ledger: of those nobody knows when they were heard first."""
+        share = self._chance.choice((0.0, 0.3))
+        old = [device for device in self.fleet.incidents.devices if self._chance.random() < share]
+        self.stage.begin_with(old)
+        for device in old:
+            self.oracle.facts.was_there(device)
 
     def _deliver(self, event: Delivery) -> None:
         alive = self._alive(event.at, {heartbeat.device for heartbeat in event.heartbeats})
@@ -138,7 +149,9 @@ class Play:
             return  # who was struck down does not know what it knew, and neither does the oracle
         self._failed = []
         self.sweeps += 1
+        before = len(self.oracle.episodes)
         expected = self.oracle.sweep(look.at, unreachable, self.canary)
+        self.punctuality.swept(self.oracle, self.oracle.episodes[before:])
         if swept != expected:
             self.differences.append(f"{look}: the sweep answered {swept}, the oracle {expected}")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 
-from hvac_heartbeat.local.fleet import Maintenance, Policy
+from hvac_heartbeat.local.fleet import Deaf, Maintenance, Policy
 from hvac_heartbeat.local.fleet.incidents import SECOND
 from hvac_heartbeat.schema.migrations.versions import r0002_ledger, r0003_telling
 from hvac_heartbeat.store.queries import queries
@@ -19,7 +19,7 @@ from tests.simulated_month.oracle import Swept
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hvac_heartbeat.local.fleet import Retired
+    from hvac_heartbeat.local.fleet import Announcement
     from hvac_heartbeat.local.fleet.incidents import Span
 
 _PATH: Final = "public, clock, pg_catalog, pg_temp"
@@ -79,7 +79,18 @@ class Stage:
         """Write what happened."""
         self.connection.execute("SELECT clock.play(%s::jsonb)", [json.dumps(steps)])
 
-    def announce(self, what: Maintenance | Policy | Retired) -> None:
+    def begin_with(self, devices: list[str]) -> None:
+        """Put devices into the table that were there before the ledger."""
+        with self.connection.transaction():
+            self.connection.execute("SET LOCAL hvac_heartbeat.ledger = 'failed'")  # which has the ledger look away
+            self.connection.execute(
+                "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
+                " SELECT device, split_part(device, '/', 1), clock.at(0), clock.at(0)"
+                " FROM unnest(%s::text[]) AS device",
+                [devices],
+            )
+
+    def announce(self, what: Announcement) -> None:
         """Write what somebody announces."""
         run = self.connection.execute
         run("SELECT clock.turn(%s)", [what.at])
@@ -88,6 +99,11 @@ class Stage:
                 "INSERT INTO maintenance_window (scope, subject, starts_at, ends_at)"
                 " VALUES (%s, %s, clock.at(%s), clock.at(%s))",
                 [what.scope, what.subject, what.starts, what.ends],
+            )
+        elif isinstance(what, Deaf):
+            run(
+                "INSERT INTO deaf_interval (starts_at, ends_at) VALUES (clock.at(%s), clock.at(%s))",
+                [what.starts, what.ends],
             )
         elif isinstance(what, Policy):
             run("DELETE FROM liveness_policy WHERE scope = %s AND subject = %s", [what.scope, what.subject])

@@ -4,7 +4,19 @@ Nothing is random but the seed: the same one gives the same fleet on every machi
 since the fleet's start.
 """
 
-from hvac_heartbeat.local.fleet.incidents import Incidents, Maintenance, Outage, Policy, Retired
+from hvac_heartbeat.local.fleet.incidents import Announcement, Deaf, Incidents, Maintenance, Outage, Policy, Retired
 from hvac_heartbeat.local.fleet.stream import Delivery, Event, Fleet, Heartbeat
 
-__all__ = ["Delivery", "Event", "Fleet", "Heartbeat", "Incidents", "Maintenance", "Outage", "Policy", "Retired"]
+__all__ = [
+    "Announcement",
+    "Deaf",
+    "Delivery",
+    "Event",
+    "Fleet",
+    "Heartbeat",
+    "Incidents",
+    "Maintenance",
+    "Outage",
+    "Policy",
+    "Retired",
+]

@@ -18,7 +18,7 @@ Kind: TypeAlias = Literal["database", "ingest", "network"]
 
 # How often each of them happens in a month, about.
 _DEATHS, _REBOOTS, _SITES_DARK, _GATEWAYS_DOWN, _REGIONS_DOWN, _FLAPPING = 30, 120, 10, 12, 2, 8
-_OUR_OUTAGES, _MAINTAINED, _JOINED, _RETIRED, _MOVED, _POLICIES = 3, 14, 8, 5, 4, 3
+_OUR_OUTAGES, _MAINTAINED, _JOINED, _RETIRED, _MOVED, _POLICIES, _SAID_TO_BE_DEAF = 3, 14, 8, 5, 4, 3, 1
 
 
 def happens(chance: Random, share: float) -> bool:
@@ -69,6 +69,18 @@ class Retired:
     device: str
 
 
+@dataclass(frozen=True)
+class Deaf:
+    """Somebody says from when to when we could hear nobody."""
+
+    at: int
+    starts: int
+    ends: int
+
+
+Announcement: TypeAlias = Maintenance | Policy | Retired | Deaf
+
+
 @dataclass
 class Incidents:
     """Everything that happens to a fleet of these sites (their devices by name) within `length`."""
@@ -77,9 +89,7 @@ class Incidents:
     length: int
     down: dict[str, list[Span]] = field(default_factory=dict)
     outages: list[Outage] = field(default_factory=list)
-    maintenance: list[Maintenance] = field(default_factory=list)
-    policies: list[Policy] = field(default_factory=list)
-    retired: list[Retired] = field(default_factory=list)
+    announcements: list[Announcement] = field(default_factory=list)
     moves: dict[str, tuple[int, str]] = field(default_factory=dict)
     marked: list[int] = field(default_factory=list)  # when something began that is worth looking at
 
@@ -102,6 +112,7 @@ class Incidents:
             (self._retire, _RETIRED),
             (self._moved, _MOVED),
             (self._policy, _POLICIES),
+            (self._said_to_be_deaf, _SAID_TO_BE_DEAF),
         ):
             for _ in range(chance.randint(count // 2, count + count // 2)):
                 draw(chance)
@@ -167,13 +178,13 @@ class Incidents:
         ends = starts + chance.randint(25, 180) * MINUTE if happens(chance, 0.9) else None
         if happens(chance, 0.5):
             site = chance.choice(list(self.sites))
-            self.maintenance.append(Maintenance(at, "site", site, starts, ends))
+            self.announcements.append(Maintenance(at, "site", site, starts, ends))
             if happens(chance, 0.7):
                 work = chance.randint(5, 200) * MINUTE
                 self._take_down(self.sites[site], starts + chance.randrange(10 * MINUTE), work, chance)
             return
         device = chance.choice(self.devices)
-        self.maintenance.append(Maintenance(at, "device", device, starts, ends))
+        self.announcements.append(Maintenance(at, "device", device, starts, ends))
         if happens(chance, 0.7):
             self._take_down([device], starts, chance.randint(5, 200) * MINUTE, chance)
 
@@ -188,7 +199,7 @@ class Incidents:
         device, leaves = chance.choice(self.devices), self._some_time(chance)
         self.down[device].append((leaves, self.length + HOUR))
         # Only when nothing of it can still be on its way.
-        self.retired.append(Retired(leaves + chance.randint(150, 300) * MINUTE, device))
+        self.announcements.append(Retired(leaves + chance.randint(150, 300) * MINUTE, device))
 
     def _moved(self, chance: Random) -> None:
         self.moves[chance.choice(self.devices)] = (self._some_time(chance), chance.choice(list(self.sites)))
@@ -197,6 +208,11 @@ class Incidents:
         at = self._some_time(chance)
         scope: Scope = chance.choice(("site", "device", "device", "fleet"))
         subject = {"site": chance.choice(list(self.sites)), "device": chance.choice(self.devices), "fleet": ""}[scope]
-        self.policies.append(Policy(at, scope, subject, chance.choice((120, 180, 300, 600)) * SECOND))
+        self.announcements.append(Policy(at, scope, subject, chance.choice((120, 180, 300, 600)) * SECOND))
         if happens(chance, 0.5):
-            self.policies.append(Policy(at + chance.randint(10, 300) * MINUTE, scope, subject, None))
+            self.announcements.append(Policy(at + chance.randint(10, 300) * MINUTE, scope, subject, None))
+
+    def _said_to_be_deaf(self, chance: Random) -> None:
+        at = self._some_time(chance)
+        starts = at - chance.randint(-10, 60) * MINUTE
+        self.announcements.append(Deaf(at, starts, starts + chance.randint(2, 70) * MINUTE))

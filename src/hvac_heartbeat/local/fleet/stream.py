@@ -9,7 +9,7 @@ from operator import attrgetter
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from hvac_heartbeat.local.fleet.incidents import HOUR, SECOND, Incidents, Maintenance, Policy, Retired, happens
+from hvac_heartbeat.local.fleet.incidents import HOUR, SECOND, Announcement, Incidents, happens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ class Delivery:
     heartbeats: list[Heartbeat]
 
 
-Event: TypeAlias = Delivery | Maintenance | Policy | Retired
+Event: TypeAlias = Delivery | Announcement
 
 
 @dataclass
@@ -118,9 +118,7 @@ class Fleet:
         self.events: list[Event] = sorted(
             [
                 *(Delivery(at, found) for (at, _), found in self._deliveries.items()),
-                *self.incidents.maintenance,
-                *self.incidents.policies,
-                *self.incidents.retired,
+                *self.incidents.announcements,
             ],
             key=attrgetter("at"),
         )
