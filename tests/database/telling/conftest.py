@@ -74,6 +74,13 @@ class Fleet:
                 told += self.sweep()
         return told
 
+    def another(self) -> psycopg.Connection:
+        """Open a second connection, whose clock stands where ours does."""
+        connection = self.database.connect()
+        connection.execute(f"SET search_path = {_PATH}".encode())
+        connection.execute("SELECT set_config('clock.now', %s, false)", [self.now.isoformat()])
+        return connection
+
     def sweep(self, unreachable_for: float | None = None, canary: str | None = None) -> list[dict[str, Any]]:
         """Sweep, and return the bodies of the messages that were written."""
         newest = self.one("SELECT coalesce(max(id), 0) FROM message")
@@ -106,6 +113,11 @@ def fleet(database: Database) -> Iterator[Fleet]:
                 connection.execute(f"SET LOCAL search_path = {_PATH}".encode())
                 connection.execute(sql.replace("|| ', pg_temp'", f"|| '{_PATH.removeprefix('public')}'").encode())
         yield Fleet(connection, database)
+
+
+def texts(bodies: Iterable[dict[str, Any]]) -> list[str]:
+    """Return what a person reads of messages."""
+    return [body["text"] for body in bodies]
 
 
 def site(name: str, count: int) -> list[str]:

@@ -1,22 +1,126 @@
-"""A site goes dark, is told of, and comes back."""
+"""The sweep: anyone may run it at any time, twice at once, late, or be killed in it."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from tests.database.telling.conftest import site
+import psycopg
+import pytest
+
+from tests.database.telling.conftest import site, texts
 
 if TYPE_CHECKING:
     from tests.database.telling.conftest import Fleet
 
-REST = [device for name in "bcdef" for device in site(name, 5)]
+BUILDING = site("building-a", 5)
+REST = [device for name in "bcdefg" for device in site(name, 5)]
 
 
-def test_a_site_of_500_is_one_message_and_one_on_return(fleet: Fleet) -> None:
-    building = site("building-a", 500)
-    assert fleet.live(600, *building, *REST) == []
-    [opened] = fleet.live(600, *building, *REST, silent=building)
-    assert opened["text"] == "building-a: 500 of 500 silent since 02:10 UTC"
-    assert (opened["kind"], opened["is_dark"], len(opened["device_ids"])) == ("Silence Opened", True, 20)
-    [ended] = fleet.live(600, *building, *REST)
-    assert ended["text"] == "building-a: 500 of 500 back since 02:20 UTC"
+def dark(fleet: Fleet) -> None:
+    """Let building-a fall silent, so that the next sweep has a message to write."""
+    fleet.live(600, *BUILDING, *REST)
+    fleet.live(210, *BUILDING, *REST, silent=BUILDING, sweeps=False)
+
+
+def test_two_sweeps_at_once_tell_once(fleet: Fleet) -> None:
+    dark(fleet)
+    with fleet.another() as other:
+        with other.transaction():
+            assert other.execute("SELECT opened, messages FROM sweep()").fetchone() == (5, 1)
+            assert fleet.sweep() == []
+            assert fleet.last["is_skipped"]
+        assert fleet.sweep() == []
+        assert not fleet.last["is_skipped"]
+    assert fleet.one("SELECT count(*) FROM message") == 1
+
+
+def test_a_sweep_that_is_killed_leaves_nothing_and_the_next_one_tells(fleet: Fleet) -> None:
+    dark(fleet)
+    other = fleet.another()
+    other.autocommit = False
+    assert other.execute("SELECT messages FROM sweep()").fetchone() == (1,)
+    fleet.run("SELECT pg_terminate_backend(%s, 5000)", other.info.backend_pid)
+    with contextlib.suppress(psycopg.OperationalError):
+        other.close()
+    assert fleet.one("SELECT (SELECT count(*) FROM episode) + (SELECT count(*) FROM message)") == 0
+    assert texts(fleet.sweep()) == ["building-a: 5 of 5 silent since 02:10 UTC"]
+
+
+def test_a_late_sweep_tells_what_an_earlier_one_would_have_told(fleet: Fleet) -> None:
+    fleet.live(600, *BUILDING, *REST)
+    fleet.live(7_200, *BUILDING, *REST, silent=BUILDING, sweeps=False)
+    assert texts(fleet.sweep()) == ["building-a: 5 of 5 silent since 02:10 UTC"]
+
+
+def test_an_idle_sweep_writes_nothing(fleet: Fleet) -> None:
+    dark(fleet)
+    fleet.sweep()
+    with fleet.connection.transaction():
+        assert fleet.sweep() == []
+        assert fleet.one("SELECT pg_current_xact_id_if_assigned() IS NULL")
+
+
+def test_the_wal_does_not_grow_by_idle_sweeps(fleet: Fleet) -> None:
+    dark(fleet)
+    fleet.sweep()
+    fleet.sweep()  # which cleans what the first one left on the pages
+    grown = []
+    for _ in range(5):  # others write to the same server now and then: autovacuum, for one
+        before = fleet.one("SELECT pg_current_wal_insert_lsn()")
+        fleet.sweep()
+        grown.append(fleet.one("SELECT pg_current_wal_insert_lsn() - %s::pg_lsn", before))
+    assert min(grown) == 0
+
+
+def test_whoever_may_write_heartbeats_may_sweep_and_nobody_else(fleet: Fleet) -> None:
+    dark(fleet)
+    role = f"writer_{uuid4().hex[:8]}"
+    fleet.run(f"CREATE ROLE {role} LOGIN PASSWORD 'writer'; GRANT USAGE ON SCHEMA clock TO {role}")
+    try:
+        with psycopg.connect(fleet.database.server.url(fleet.database.name, user=role), password="writer") as writer:
+            writer.execute(f"SET search_path = public, clock, pg_catalog; SET clock.now = '{fleet.now}'".encode())
+            writer.commit()
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not update device_state"):
+                writer.execute("SELECT sweep()")
+            writer.rollback()
+            fleet.run(f"GRANT SELECT, INSERT, UPDATE ON device_state TO {role}")
+            writer.execute(f"SET search_path = public, clock, pg_catalog; SET clock.now = '{fleet.now}'".encode())
+            assert writer.execute("SELECT opened, messages FROM sweep()").fetchone() == (5, 1)
+    finally:
+        fleet.run(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_it_says_how_many_devices_count_and_how_many_are_stale(fleet: Fleet) -> None:
+    dark(fleet)
+    fleet.sweep()
+    said = {name: fleet.last[name] for name in ("devices", "stale", "opened", "closed", "messages", "is_fleet_silent")}
+    assert said == {"devices": 35, "stale": 5, "opened": 5, "closed": 0, "messages": 1, "is_fleet_silent": False}
+
+
+def test_a_device_is_told_of_one_and_a_half_times_its_rule_after_its_last_heartbeat(fleet: Fleet) -> None:
+    fleet.live(600, *BUILDING, *REST)
+    fleet.live(180, *REST, sweeps=False)
+    assert fleet.sweep() == []
+    fleet.wait(0.001)
+    assert len(fleet.sweep()) == 1
+
+
+def test_a_device_that_is_deleted_closes_without_a_message(fleet: Fleet) -> None:
+    dark(fleet)
+    fleet.sweep()
+    fleet.run("DELETE FROM device_state WHERE site_id = 'building-a'")
+    assert fleet.live(300, *REST) == []
+    assert fleet.one("SELECT count(*) FROM episode WHERE closed_at IS NULL") == 0
+
+
+def test_what_is_still_silent_is_not_called_back_because_a_late_heartbeat_moved_its_silence(fleet: Fleet) -> None:
+    dark(fleet)
+    fleet.sweep()
+    fleet.wait(60)
+    fleet.beat(*REST)
+    fleet.beat("building-a/000", ago=180)  # newer than what was known, and old by now
+    assert fleet.live(240, *REST) == []
+    ended = fleet.live(240, *BUILDING, *REST)
+    assert texts(ended) == ["building-a: 5 of 5 back since 02:19 UTC"]

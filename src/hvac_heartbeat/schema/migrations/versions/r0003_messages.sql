@@ -12,16 +12,25 @@ BEGIN ATOMIC
                         THEN 'HH24:MI "UTC"' ELSE 'YYYY-MM-DD HH24:MI "UTC"' END);
 END;
 
+CREATE FUNCTION how_many(number bigint, thing text) RETURNS text
+LANGUAGE sql IMMUTABLE
+BEGIN ATOMIC
+    SELECT number || ' ' || thing || CASE number WHEN 1 THEN '' ELSE 's' END;
+END;
+
 -- What there is to tell of a site: of which devices, the longest silent first. `content` is the same for the same news.
 CREATE TYPE site_news AS (kind text, site_id text, devices bigint, silent bigint, silent_from timestamptz,
                           returned_at timestamptz, device_ids text[], flapping text[], waits_since timestamptz,
                           content text);
 
--- A site is told as back a minute after the first of it came back, so that one that comes back within that is told once.
-CREATE FUNCTION untold(heard_until timestamptz) RETURNS SETOF site_news
+-- A site is told as back a minute after the first of it came back: one that comes back within that is told once.
+CREATE FUNCTION untold() RETURNS SETOF site_news
 LANGUAGE sql STABLE
+SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    WITH told AS MATERIALIZED (
+    WITH stale AS MATERIALIZED (
+        SELECT device_id, site_id FROM quiet_devices(now() - interval '120 seconds') WHERE is_stale
+    ), told AS MATERIALIZED (
         SELECT kind, site_id, min(silent_from) AS silent_from, max(returned_at) AS returned_at,
                array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") AS device_ids,
                array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") FILTER (WHERE is_flapping) AS flapping,
@@ -30,21 +39,26 @@ BEGIN ATOMIC
                               ORDER BY device_id COLLATE "C", opened_at)) AS content
           FROM (SELECT 'Silence Opened' AS kind, episode.*, opened_at AS waits_since
                   FROM episode
-                  JOIN quiet_devices(heard_until, 'infinity') AS device USING (device_id)
-                 WHERE closed_at IS NULL AND NOT told_closed AND NOT told_open AND (is_stale OR is_flapping)
+                 WHERE closed_at IS NULL AND NOT told_closed AND NOT told_open
+                   AND (device_id IN (SELECT device_id FROM stale) OR (is_flapping AND NOT is_maintained(device_id)))
                  UNION ALL
                 SELECT 'Silence Ended', episode.*, closed_at
                   FROM episode WHERE closed_at IS NOT NULL AND NOT told_closed) AS news
          GROUP BY kind, site_id
         HAVING kind = 'Silence Opened' OR min(waits_since) <= now() - interval '60 seconds'
+    ), site AS MATERIALIZED (
+        SELECT site_id, count(*) AS devices
+          FROM v_counted
+          JOIN (SELECT DISTINCT site_id FROM told) AS named USING (site_id)
+         GROUP BY site_id
+    ), dark AS MATERIALIZED (
+        SELECT site_id, count(*) AS silent FROM stale GROUP BY site_id
     )
     SELECT kind, told.site_id, coalesce(devices, 0), coalesce(silent, 0), silent_from, returned_at, device_ids,
            coalesce(flapping, '{}'), waits_since, content
       FROM told
-      LEFT JOIN (SELECT site_id, count(*) AS devices, count(*) FILTER (WHERE is_stale) AS silent
-                   FROM quiet_devices(heard_until, 'infinity')
-                   JOIN (SELECT DISTINCT site_id FROM told) AS named USING (site_id)
-                  GROUP BY site_id) AS site ON site.site_id = told.site_id;
+      LEFT JOIN site ON site.site_id = told.site_id
+      LEFT JOIN dark ON dark.site_id = told.site_id;
 END;
 
 -- One site in a line that a person reads.
@@ -98,7 +112,7 @@ END;
 
 -- Six messages about single sites in any ten minutes, the largest outages first. The others wait for the digest, of
 -- which there is one in any five minutes; what has waited for longest goes into it.
-CREATE FUNCTION tell_sites(heard_until timestamptz) RETURNS void
+CREATE FUNCTION tell_sites() RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -111,7 +125,7 @@ BEGIN
         RETURN;
     END IF;
     SELECT array_agg(site ORDER BY kind DESC, cardinality(device_ids) DESC, site_id COLLATE "C") INTO news
-      FROM untold(heard_until) AS site;
+      FROM untold() AS site;
     FOREACH one IN ARRAY coalesce(news[1 : budget], '{}') LOOP
         PERFORM put_message(one.kind, 'site', one.site_id, one.site_id || ' ' || one.content,
                             news_in_numbers(one) || jsonb_build_object(
@@ -152,7 +166,8 @@ BEGIN
             'sites', (SELECT count(*) FROM unnest(told)),
             'told', (SELECT sum(cardinality(device_ids)) FROM unnest(told)),
             'silent_from', (SELECT min(silent_from) FROM unnest(told)),
-            'largest', (SELECT jsonb_agg(news_in_numbers(told[place])) FROM generate_series(1, least(100, cardinality(told))) AS place),
+            'largest', (SELECT jsonb_agg(news_in_numbers(told[place]) ORDER BY place)
+                          FROM generate_series(1, least(100, cardinality(told))) AS place),
             'text', list_in_words(told)));
     FOREACH one IN ARRAY told LOOP
         PERFORM mark_told(one);
@@ -164,10 +179,10 @@ $$;
 CREATE FUNCTION list_in_words(told site_news[]) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT format('%s more sites: ', cardinality(told))
+    SELECT how_many(cardinality(told), 'more site') || ': '
            || (SELECT string_agg(news_in_words(told[place]), '; ' ORDER BY place)
                  FROM generate_series(1, least(3, cardinality(told))) AS place)
-           || CASE WHEN cardinality(told) > 3 THEN format('; and %s others', cardinality(told) - 3) ELSE '' END;
+           || CASE WHEN cardinality(told) > 3 THEN '; and ' || how_many(cardinality(told) - 3, 'other') ELSE '' END;
 END;
 
 -- What was told and is silent for over a day is told again, once a day at most.
@@ -185,13 +200,14 @@ BEGIN
                         'largest', to_jsonb((array_agg(jsonb_build_object(
                             'site_id', site_id, 'silent', silent, 'silent_from', silent_from)
                             ORDER BY silent DESC, site_id COLLATE "C"))[1 : 100]),
-                        'text', format('%s devices at %s sites silent for over a day: %s', sum(silent), count(*),
+                        'text', format('%s at %s silent for over a day: %s',
+                            how_many(sum(silent)::bigint, 'device'), how_many(count(*), 'site'),
                             array_to_string((array_agg(site_id || ' ' || silent
                                              ORDER BY silent DESC, site_id COLLATE "C"))[1 : 5], ', '))) AS body
                FROM (SELECT site_id, count(*) AS silent, min(silent_from) AS silent_from
                        FROM episode
                       WHERE closed_at IS NULL AND told_open AND opened_at < now() - interval '24 hours'
-                        AND device_id NOT IN (SELECT device_id FROM v_in_maintenance)
+                        AND NOT is_maintained(device_id)
                       GROUP BY site_id) AS site
              HAVING count(*) > 0) AS standing;
 END
@@ -211,7 +227,8 @@ BEGIN
         EXIT WHEN (SELECT count(*) FROM message
                     WHERE scope = 'fleet' AND created_at > now() - interval '10 minutes') >= 2;
         state := CASE WHEN silence.ended_at IS NULL THEN 'began' ELSE 'ended' END;
-        PERFORM put_message('Ingest Deaf', 'fleet', NULL, state || ' ' || silence.opened_at, jsonb_strip_nulls(jsonb_build_object(
+        PERFORM put_message('Ingest Deaf', 'fleet', NULL, state || ' ' || silence.opened_at,
+                            jsonb_strip_nulls(jsonb_build_object(
             'state', state, 'silent_from', silence.silent_from, 'ended_at', silence.ended_at,
             'evidence', silence.evidence, 'devices', devices, 'silent', stale,
             'text', CASE state
@@ -237,6 +254,7 @@ RETURNS TABLE (is_skipped boolean, devices bigint, stale bigint, opened bigint, 
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 SET timezone = 'UTC'
+SET jit = off -- compiling takes longer than the statements do
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -248,25 +266,77 @@ BEGIN
         RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
     END IF;
     -- Who comes while another sweeps has nothing to do: that one does it.
-    IF NOT pg_try_advisory_xact_lock(hashtextextended('hvac-heartbeat sweep', 'device_state'::regclass::oid::bigint)) THEN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('hvac-heartbeat sweep', 'device_state'::regclass::oid::bigint))
+    THEN
         RETURN QUERY SELECT true, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false;
         RETURN;
     END IF;
     last_id := coalesce((SELECT max(id) FROM message), 0);
     fleet := glance();
-    silent := count_silent(fleet.heard_until);
+    silent := count_silent();
     PERFORM note_fleet_silence(fleet, silent, unreachable, canary);
     is_fleet_silent := EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
-    closed := close_episodes(fleet.heard_until);
+    closed := close_episodes();
     opened := 0;
+    PERFORM tell_fleet(fleet.devices, silent.stale);
     IF NOT is_fleet_silent THEN
-        opened := open_episodes(fleet.heard_until, silent.due_sites);
-        PERFORM tell_sites(fleet.heard_until);
+        opened := open_episodes(silent.due_sites);
+        PERFORM tell_sites();
         PERFORM tell_standing();
     END IF;
-    PERFORM tell_fleet(fleet.devices, silent.stale);
     DELETE FROM message WHERE created_at < now() - interval '30 days';
     RETURN QUERY SELECT false, fleet.devices, silent.stale, opened, closed,
                         (SELECT count(*) FROM message WHERE id > last_id), is_fleet_silent;
+END
+$$;
+
+-- --------------------------------------------------------------------------------------------------- the delivery
+
+-- Take messages that some channel of `channels` has not got, for a minute. Who dies with them loses nothing: they are
+-- due again when the lease is over. After a day nobody wants them.
+CREATE FUNCTION lease_messages(channels text[], most integer)
+RETURNS TABLE (id bigint, dedup_id text, kind text, body jsonb, delivered_to text[])
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+SET timezone = 'UTC'
+AS $$
+#variable_conflict use_column
+BEGIN
+    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
+    END IF;
+    RETURN QUERY
+    UPDATE message SET leased_until = now() + interval '60 seconds'
+     WHERE id IN (SELECT id FROM message
+                   WHERE created_at > now() - interval '24 hours' AND next_attempt_at <= now()
+                     AND coalesce(leased_until <= now(), true) AND NOT delivered_to @> channels
+                   ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED)
+    RETURNING id, dedup_id, kind, body, delivered_to;
+END
+$$;
+
+-- What became of leased messages: one row of the arrays each, the channels that have it now, and whether one failed. A
+-- failed one is tried again after 30 seconds, a minute, two, and so on up to an hour.
+CREATE FUNCTION note_deliveries(ids bigint[], channels jsonb, are_failed boolean[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
+        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
+    END IF;
+    UPDATE message
+       SET delivered_to = ARRAY(SELECT DISTINCT channel FROM (
+                                    SELECT unnest(delivered_to) UNION SELECT jsonb_array_elements_text(got)
+                                ) AS has (channel) ORDER BY channel),
+           delivered_at = CASE WHEN got <> '[]' THEN now() ELSE delivered_at END,
+           attempts = attempts + is_failed::int,
+           next_attempt_at = CASE WHEN is_failed
+               THEN now() + least(interval '1 hour', interval '30 seconds' * 2 ^ least(attempts, 7))
+               ELSE next_attempt_at END,
+           leased_until = NULL
+      FROM (SELECT ids[place] AS message_id, channels -> (place - 1) AS got, are_failed[place] AS is_failed
+              FROM generate_subscripts(ids, 1) AS place) AS delivery
+     WHERE id = message_id;
 END
 $$;

@@ -24,7 +24,8 @@ CREATE TABLE episode (
 CREATE UNIQUE INDEX episode_open ON episode (device_id) WHERE closed_at IS NULL;
 CREATE INDEX episode_untold ON episode (site_id) WHERE NOT told_closed;
 
--- Times in which almost nobody was heard. Where there is evidence that it was us, a deaf interval is made of it.
+-- Times in which almost nobody was heard, or only late. Where there is evidence that it was us, a deaf interval is made
+-- of it.
 CREATE TABLE fleet_silence (
     silent_from timestamptz NOT NULL,
     opened_at   timestamptz PRIMARY KEY,
@@ -72,50 +73,53 @@ SELECT scope, subject,
           FROM maintenance_window WHERE starts_at <= now()) AS rule
  GROUP BY scope, subject;
 
+-- The devices that count: with a time that can be true, and not in maintenance. (A subquery without a table is computed
+-- once, and not for each row.)
+CREATE VIEW v_counted AS
+SELECT device_id, site_id, last_seen_ts, updated_at
+  FROM device_state
+ WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')
+   AND device_id NOT IN (SELECT subject FROM v_quiet_rule WHERE scope = 'device' AND in_maintenance)
+   AND site_id NOT IN (SELECT subject FROM v_quiet_rule WHERE scope = 'site' AND in_maintenance);
+
 -- Quiet is counted for no device from before this: the end of the last time in which we could hear nobody.
 CREATE VIEW v_heard_from AS
 SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN now() ELSE max(ends_at) END
                    FROM deaf_interval WHERE starts_at <= now()),
                 (SELECT max(ended_at) FROM fleet_silence)) AS heard_from;
 
--- The fleet at a glance, in one cheap look at every row: up to when we have heard everything, the newest heartbeat, and
--- how many devices count. A queue that is being drained shows by heartbeats that were written late: what came after them
--- may still be in it. (A subquery without a table is computed once, and not for each row.)
-CREATE TYPE fleet_glance AS (heard_until timestamptz, newest timestamptz, devices bigint);
+-- The fleet at a glance, in one cheap look at every row: the newest heartbeat, how many devices count, and by how much
+-- we are behind. A queue that is being drained shows by heartbeats that were written late; what came after them may
+-- still be in it, in any order.
+CREATE TYPE fleet_glance AS (newest timestamptz, devices bigint, behind_by interval);
 
 CREATE FUNCTION glance() RETURNS fleet_glance
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT now() - CASE WHEN count(*) FILTER (WHERE is_late) >= 3
-                        THEN max(updated_at - last_seen_ts) FILTER (WHERE is_late) ELSE '0' END,
-           max(last_seen_ts),
-           count(*) FILTER (WHERE device_id NOT IN (SELECT subject FROM v_quiet_rule
-                                                     WHERE scope = 'device' AND in_maintenance)
-                              AND site_id NOT IN (SELECT subject FROM v_quiet_rule
-                                                   WHERE scope = 'site' AND in_maintenance))
-      FROM (SELECT *, last_seen_ts < (SELECT now() - interval '60 seconds')
+    SELECT max(last_seen_ts), count(*),
+           CASE WHEN count(*) FILTER (WHERE is_late) >= 3
+                THEN max(updated_at - last_seen_ts) FILTER (WHERE is_late) END
+      FROM (SELECT *, last_seen_ts < (SELECT now() - interval '120 seconds')
                       AND updated_at > (SELECT now() - interval '60 seconds')
-                      AND updated_at - last_seen_ts > interval '60 seconds'
+                      AND updated_at - last_seen_ts > interval '120 seconds'
                       AND updated_at - last_seen_ts < interval '24 hours' AS is_late
-              FROM device_state
-             WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')) AS device;
+              FROM v_counted) AS device;
 END;
 
--- The devices that count and were not seen since `seen_before`: not in maintenance, and with a time that can be true. A
--- device is stale when it was quiet for longer than its stale_after, and due for telling after half as long again. It
--- is out when it is stale, or came back from being stale within the last three minutes: a sweep that comes late sees a
--- fleet that is half back.
-CREATE FUNCTION quiet_devices(heard_until timestamptz, seen_before timestamptz)
+-- The devices that count and were not seen since `seen_before`. A device is stale when it was quiet for longer than its
+-- stale_after, and due for telling after half as long again. It is out when it is stale, or came back from being stale
+-- within the last three minutes: a sweep that comes late sees a fleet that is half back.
+CREATE FUNCTION quiet_devices(seen_before timestamptz)
 RETURNS TABLE (device_id text, site_id text, last_seen_ts timestamptz, quiet_from timestamptz, is_stale boolean,
                is_due boolean, out_from timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT device_id, site_id, last_seen_ts, quiet_from, is_stale, quiet_from < heard_until - stale_after * 1.5,
+    SELECT device_id, site_id, last_seen_ts, quiet_from, is_stale, quiet_from < now() - stale_after * 1.5,
            CASE WHEN is_stale THEN last_seen_ts
                 WHEN silent_to - greatest(silent_from, heard_from) > stale_after THEN silent_from END
       FROM (SELECT state.device_id, state.site_id, last_seen_ts, silent_from, silent_to, rule.stale_after,
-                   grace.heard_from, quiet_from, quiet_from < heard_until - rule.stale_after AS is_stale
-              FROM device_state AS state
+                   grace.heard_from, quiet_from, quiet_from < now() - rule.stale_after AS is_stale
+              FROM v_counted AS state
               LEFT JOIN v_quiet_rule AS own ON own.scope = 'device' AND own.subject = state.device_id
               LEFT JOIN v_quiet_rule AS site ON site.scope = 'site' AND site.subject = state.site_id
               LEFT JOIN (SELECT device_id, max(silent_from) AS silent_from, max(silent_to) AS silent_to
@@ -129,23 +133,28 @@ BEGIN ATOMIC
              CROSS JOIN LATERAL (SELECT greatest(v_heard_from.heard_from, own.maintained_until,
                                                  site.maintained_until) AS heard_from) AS grace
              CROSS JOIN LATERAL (SELECT greatest(last_seen_ts, grace.heard_from) AS quiet_from) AS quiet
-             WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')
-               AND last_seen_ts < seen_before
-               AND own.in_maintenance IS NOT TRUE AND site.in_maintenance IS NOT TRUE) AS device;
+             WHERE last_seen_ts < seen_before) AS device;
 END;
 
--- How many of them there are, how many are stale, and which sites have one that is due and of which nothing is told yet.
--- Nested loops are off here and below, because no statistics can say how many devices fell silent since they were made.
+-- How many devices were not seen for 120 seconds, how many are stale, and at which sites one is due and not yet told of.
+-- Here and below all joins are hash joins: no statistics can say how many devices fell silent since they were made.
 CREATE TYPE silent_part AS (quiet bigint, stale bigint, due_sites text[]);
 
-CREATE FUNCTION count_silent(heard_until timestamptz) RETURNS silent_part
+CREATE FUNCTION count_silent() RETURNS silent_part
 LANGUAGE sql STABLE PARALLEL SAFE
-SET enable_nestloop = off
+SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     SELECT count(*), count(*) FILTER (WHERE is_stale),
            array_agg(DISTINCT site_id) FILTER (WHERE is_due AND episode.device_id IS NULL)
-      FROM quiet_devices(heard_until, now() - interval '120 seconds')
+      FROM quiet_devices(now() - interval '120 seconds')
       LEFT JOIN (SELECT device_id FROM episode WHERE closed_at IS NULL) AS episode USING (device_id);
+END;
+
+-- Whether a device is in maintenance. A function, so that it is looked up by its key and the fleet is not searched.
+CREATE FUNCTION is_maintained(device text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM v_in_maintenance WHERE device_id = device);
 END;
 
 -- Whether three heartbeats of a device are proven: every gap between two that is no silence is at most 120 seconds.
@@ -153,28 +162,31 @@ END;
 CREATE FUNCTION is_known(device text, last_seen timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT coalesce((SELECT 1 + gaps + ceil(extract(epoch FROM last_seen - first_seen_ts - length) / 120) >= 3
-                       FROM first_heartbeat
-                      CROSS JOIN (SELECT count(*) AS gaps, coalesce(sum(silent_to - silent_from), '0') AS length
-                                    FROM silence WHERE device_id = device) AS ledger
-                      WHERE device_id = device), true);
+    SELECT coalesce((
+        SELECT (SELECT 1 + count(*) + ceil(extract(epoch FROM last_seen - first_seen_ts
+                                                              - coalesce(sum(silent_to - silent_from), '0')) / 120)
+                  FROM silence WHERE silence.device_id = device) >= 3
+          FROM first_heartbeat WHERE first_heartbeat.device_id = device), true);
 END;
 
--- Whether the whole fleet is silent now, whether it was a moment ago, and from when on nobody was heard. Awaited are the
--- devices that were heard within a day of the newest heartbeat: what is dead for longer says nothing about us. A fleet
--- is silent when nine of ten awaited devices are stale and nine of ten sites dark, and it was silent when they are out.
+-- Whether the whole fleet is silent now, whether it was a moment ago, and from when on nobody was heard. Awaited are
+-- the devices that were heard within a day of the newest heartbeat: what is dead for longer says nothing about us. A
+-- fleet is silent when nine of ten awaited devices are stale and nine of ten sites dark, and was when they are out.
 CREATE TYPE fleet_survey AS (sites bigint, is_silent boolean, was_silent boolean, silent_from timestamptz);
 
 CREATE FUNCTION survey(glance fleet_glance) RETURNS fleet_survey
 LANGUAGE sql STABLE PARALLEL SAFE
-SET enable_nestloop = off
+SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
-    SELECT count(*), coalesce(sum(stale) >= 0.9 * sum(awaited) AND count(*) FILTER (WHERE stale = awaited) >= 0.9 * count(*), false),
-           coalesce(sum(away) >= 0.9 * sum(awaited) AND count(*) FILTER (WHERE away = awaited) >= 0.9 * count(*), false),
+    SELECT count(*),
+           coalesce(sum(stale) >= 0.9 * sum(awaited)
+                    AND count(*) FILTER (WHERE stale = awaited) >= 0.9 * count(*), false),
+           coalesce(sum(away) >= 0.9 * sum(awaited)
+                    AND count(*) FILTER (WHERE away = awaited) >= 0.9 * count(*), false),
            max(out_from)
       FROM (SELECT site_id, count(*) AS awaited, count(*) FILTER (WHERE is_stale) AS stale,
                    count(out_from) AS away, max(out_from) AS out_from
-              FROM quiet_devices((glance).heard_until, 'infinity')
+              FROM quiet_devices('infinity')
              WHERE last_seen_ts > (glance).newest - interval '24 hours'
              GROUP BY site_id) AS site;
 END;
@@ -183,11 +195,13 @@ END;
 
 -- The silence of the whole fleet: begin it, end it, look for evidence that it was us, and keep that as a deaf interval.
 -- A sweep that comes late begins and ends it at once.
-CREATE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, unreachable tstzrange, canary text) RETURNS void
+CREATE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, unreachable tstzrange, canary text)
+RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    fleet fleet_survey;
+    fleet     fleet_survey;
+    is_silent boolean;
 BEGIN
     -- No rule is shorter than 120 seconds, so that each device needs to be judged only where less than one in ten was
     -- heard within them without having been silent before.
@@ -195,8 +209,10 @@ BEGIN
        <= 0.1 * glance.devices THEN
         fleet := survey(glance);
     END IF;
-    IF fleet.was_silent AND (fleet.sites >= 3 OR unreachable IS NOT NULL) THEN
-        INSERT INTO fleet_silence (silent_from, opened_at) SELECT fleet.silent_from, now()
+    is_silent := coalesce(fleet.is_silent AND fleet.sites >= 3, false) OR glance.behind_by IS NOT NULL;
+    IF is_silent OR (fleet.was_silent AND (fleet.sites >= 3 OR unreachable IS NOT NULL)) THEN
+        INSERT INTO fleet_silence (silent_from, opened_at)
+        SELECT CASE WHEN fleet.was_silent THEN fleet.silent_from ELSE now() - glance.behind_by END, now()
          WHERE NOT EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
     END IF;
     -- A queue takes its time to drain, so the evidence may come after the end.
@@ -205,17 +221,17 @@ BEGIN
                    CASE WHEN unreachable && tstzrange(silent_from, coalesce(ended_at, now()), '[]')
                         THEN 'the database could not be reached'
                         WHEN ended_at IS NULL AND EXISTS (
-                             SELECT FROM quiet_devices(now(), 'infinity') WHERE device_id = canary AND out_from IS NOT NULL)
+                             SELECT FROM quiet_devices('infinity') WHERE device_id = canary AND out_from IS NOT NULL)
                         THEN 'the canary was not heard'
                         WHEN (SELECT count(*) FROM device_state
-                               WHERE last_seen_ts > silent_from AND last_seen_ts <= coalesce(ended_at, now())
-                                 AND updated_at > last_seen_ts + interval '60 seconds') >= 3
+                               WHERE last_seen_ts >= silent_from AND last_seen_ts <= coalesce(ended_at, now())
+                                 AND updated_at - last_seen_ts > interval '120 seconds') >= 3
                         THEN 'heartbeats were written late' END AS evidence
               FROM fleet_silence
              WHERE evidence IS NULL AND coalesce(ended_at > now() - interval '1 hour', true)) AS found
      WHERE silence.opened_at = found.opened_at AND found.evidence IS NOT NULL;
     UPDATE fleet_silence SET ended_at = now()
-     WHERE ended_at IS NULL AND (fleet.is_silent AND fleet.sites >= 3) IS NOT TRUE;
+     WHERE ended_at IS NULL AND NOT is_silent;
     WITH proven AS (
         UPDATE fleet_silence SET is_deaf = true
          WHERE ended_at IS NOT NULL AND evidence IS NOT NULL AND NOT is_deaf
@@ -227,7 +243,7 @@ $$;
 
 -- Close what is over. A device is heard again when a heartbeat came, not when a time of grace began: missing data never
 -- says that a device is back. It is back since the end of its last silence that counted.
-CREATE FUNCTION close_episodes(heard_until timestamptz) RETURNS bigint
+CREATE FUNCTION close_episodes() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -248,32 +264,32 @@ BEGIN
               JOIN device_state AS state ON state.device_id = lasting.device_id
               JOIN v_stale_after AS rule ON rule.device_id = lasting.device_id
              WHERE closed_at IS NULL AND last_seen_ts > lasting.silent_from
-               AND last_seen_ts >= heard_until - stale_after
+               AND last_seen_ts >= now() - stale_after
                AND last_seen_ts <= now() + interval '5 minutes') AS back
      WHERE episode.device_id = back.device_id AND closed_at IS NULL
        AND NOT (is_flapping AND coalesce(back.last_return > now() - interval '15 minutes', false));
     GET DIAGNOSTICS closed = ROW_COUNT;
     -- Nothing is told of a device in maintenance.
     UPDATE episode SET told_closed = true
-     WHERE closed_at IS NOT NULL AND NOT told_closed AND device_id IN (SELECT device_id FROM v_in_maintenance);
+     WHERE closed_at IS NOT NULL AND NOT told_closed AND is_maintained(device_id);
     RETURN gone + closed;
 END
 $$;
 
 -- Open an episode for each stale device of a site where one is due, so that a dead site is one message. Who was silent
 -- for the third time within the hour is flapping, until it is steady for a quarter of an hour.
-CREATE FUNCTION open_episodes(heard_until timestamptz, due_sites text[]) RETURNS bigint
+CREATE FUNCTION open_episodes(due_sites text[]) RETURNS bigint
 LANGUAGE plpgsql
-SET enable_nestloop = off
+SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 DECLARE
     opened bigint;
 BEGIN
     IF EXISTS (SELECT FROM episode WHERE closed_at IS NULL AND is_flapping) THEN
         UPDATE episode SET is_flapping = false, told_open = false, silent_from = device.last_seen_ts
-          FROM quiet_devices(heard_until, now() - interval '120 seconds') AS device
+          FROM quiet_devices(now() - interval '120 seconds') AS device
          WHERE device.device_id = episode.device_id AND closed_at IS NULL AND is_flapping
-           AND is_due AND quiet_from < heard_until - interval '15 minutes';
+           AND is_due AND quiet_from < now() - interval '15 minutes';
     END IF;
     IF due_sites IS NULL THEN
         RETURN 0;
@@ -283,7 +299,7 @@ BEGIN
            (SELECT count(*) FROM episode AS past
              WHERE past.device_id = silent.device_id AND past.opened_at > now() - interval '1 hour') >= 2
       FROM (SELECT device_id, site_id, last_seen_ts, bool_or(is_due) OVER (PARTITION BY site_id) AS is_told
-              FROM quiet_devices(heard_until, now() - interval '120 seconds') AS device
+              FROM quiet_devices(now() - interval '120 seconds') AS device
               JOIN unnest(due_sites) AS due (site_id) USING (site_id)
              WHERE is_stale AND is_known(device_id, last_seen_ts)
                AND NOT EXISTS (SELECT FROM episode
