@@ -57,18 +57,13 @@ class Judgement:
         """Whether almost nobody is heard."""
         return any(silence.ended_at is None for silence in self.fleet_silences)
 
-    # 1. Horizon
-
-    def lag(self) -> int:
-        """Return how far behind the heartbeats are that are being written."""
-        late = [
-            device.written - device.last_seen
-            for device in self.facts.devices.values()
-            if device.written > self.now - MINUTE and MINUTE < device.written - device.last_seen < 24 * HOUR
+    def _behind(self, views: list[View]) -> int | None:
+        """Return how late the heartbeats are that are being written, where a queue is being drained."""
+        delays = [
+            view.device.written - view.device.last_seen for view in views if view.device.written > self.now - MINUTE
         ]
-        return max(late) if len(late) >= 3 else 0
-
-    # 2. Counted devices
+        late = [delay for delay in delays if 2 * MINUTE < delay < 24 * HOUR]
+        return max(late) if len(late) >= 3 else None
 
     def _heard_from(self) -> int:
         """Return the end of the last time in which we could hear nobody."""
@@ -80,19 +75,19 @@ class Judgement:
         """Return from when on its silence counts."""
         return max(self._heard_from(), self.maintenance.ended_for(device))
 
-    def views(self, horizon: int) -> list[View]:
-        """Return every counted device as it looks at the horizon."""
+    def views(self) -> list[View]:
+        """Return how every counted device looks."""
         heard_from = self._heard_from()
         return [
-            self._view(device, max(heard_from, self.maintenance.ended_for(device)), horizon)
+            self._view(device, max(heard_from, self.maintenance.ended_for(device)))
             for device in self.facts.devices.values()
             if not self.maintenance.covers(device)
         ]
 
-    def _view(self, device: Device, heard_from: int, horizon: int) -> View:
+    def _view(self, device: Device, heard_from: int) -> View:
         limit = self.facts.stale_after(device)
         quiet_from = max(device.last_seen, heard_from)
-        silent_for = horizon - quiet_from
+        silent_for = self.now - quiet_from
         out_from = None
         if silent_for > limit:
             out_from = device.last_seen
@@ -102,27 +97,27 @@ class Judgement:
                 out_from = last
         return View(device, limit, quiet_from, silent_for > limit, 2 * silent_for > 3 * limit, out_from)
 
-    # 3. Fleet silence
-
     def note_fleet_silence(self, views: list[View], unreachable: Span | None, canary: str | None) -> bool:
         """Begin and end the silence of the fleet, look for evidence that it was us, and say if anything changed."""
-        newest = max((device.last_seen for device in self.facts.devices.values()), default=0)
+        newest = max((view.device.last_seen for view in views), default=0)
         awaited = [view for view in views if view.device.last_seen > newest - 24 * HOUR]
         sites: dict[str, list[View]] = defaultdict(list)
         for view in awaited:
             sites[view.device.site].append(view)
-        is_silent = _almost_all(sites, {id(view) for view in awaited if view.is_stale})
-        was_silent = _almost_all(sites, {id(view) for view in awaited if view.out_from is not None})
+        behind = self._behind(views)
+        all_stale = _almost_all(sites, {id(view) for view in awaited if view.is_stale})
+        is_silent = (all_stale and len(sites) >= 3) or behind is not None
+        all_out = _almost_all(sites, {id(view) for view in awaited if view.out_from is not None})
         lasting = next((silence for silence in self.fleet_silences if silence.ended_at is None), None)
         deaf = len(self.deaf)
-        if was_silent and (len(sites) >= 3 or unreachable) and lasting is None:
-            out = max(view.out_from for view in awaited if view.out_from is not None)
-            lasting = FleetSilence(out, self.now)
+        if lasting is None and (is_silent or (all_out and (len(sites) >= 3 or unreachable))):
+            out = [view.out_from for view in awaited if view.out_from is not None]
+            lasting = FleetSilence(max(out) if all_out else self.now - (behind or 0), self.now)
             self.fleet_silences.append(lasting)
         for silence in self.fleet_silences:
             if silence.evidence is None and (silence.ended_at is None or silence.ended_at > self.now - HOUR):
                 silence.evidence = self._evidence(silence, unreachable, canary)
-        if lasting and not (is_silent and len(sites) >= 3):
+        if lasting and not is_silent:
             lasting.ended_at = self.now
         for silence in self.fleet_silences:
             if silence.ended_at is not None and silence.evidence and not silence.is_deaf:
@@ -135,13 +130,13 @@ class Judgement:
         if unreachable and unreachable[0] <= until and unreachable[1] >= silence.silent_from:
             return "the database could not be reached"
         if silence.ended_at is None and canary in self.facts.devices:
-            for view in self.views(self.now):
+            for view in self.views():
                 if view.device.name == canary and view.out_from is not None:
                     return "the canary was not heard"
         late = [
             device
             for device in self.facts.devices.values()
-            if silence.silent_from < device.last_seen <= until and device.written - device.last_seen > MINUTE
+            if silence.silent_from <= device.last_seen <= until and device.written - device.last_seen > 2 * MINUTE
         ]
         return "heartbeats were written late" if len(late) >= 3 else None
 

@@ -55,13 +55,12 @@ class Oracle:
         judgement = self.judgement
         judgement.turn_to(now)
         self.now = now
-        self.horizon = now - judgement.lag()
         before = len(self.outbox.messages)
-        survey = judgement.views(self.horizon)
+        survey = judgement.views()
         has_changed = judgement.note_fleet_silence(survey, unreachable, canary)
         closed, opened = self._close(), 0
         if not judgement.is_fleet_silent:
-            views = judgement.views(self.horizon) if has_changed else survey
+            views = judgement.views() if has_changed else survey
             opened = self._open_episodes(views)
             self.outbox.tell(now, self._news(views))
             self._tell_standing()
@@ -93,7 +92,7 @@ class Oracle:
 
     def _is_over(self, episode: Episode, device: Device) -> bool:
         limit = self.facts.stale_after(device)
-        if device.last_seen <= episode.silent_from or device.last_seen < self.horizon - limit:
+        if device.last_seen <= episode.silent_from or device.last_seen < self.now - limit:
             return False
         since = episode.silent_from
         counted = [gap.ends for gap in device.gaps() if gap.starts >= since and gap.ends - gap.starts > limit]
@@ -111,7 +110,7 @@ class Oracle:
             episode = self._open.get(view.device.name)
             if episode is None:
                 continue
-            if episode.is_flapping and view.is_due and view.quiet_from < self.horizon - 15 * MINUTE:
+            if episode.is_flapping and view.is_due and view.quiet_from < self.now - 15 * MINUTE:
                 episode.is_flapping = episode.told_open = False
                 episode.silent_from = view.device.last_seen
         candidates = [
