@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from hvac_heartbeat.channels import Channels
 from hvac_heartbeat.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Settings(msgspec.Struct, frozen=True):
     new_devices: Literal["accept", "reject"] = "accept"
     device_claim: str | None = None
     site_claim: str | None = None
+    channels: Channels = Channels()
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -73,6 +75,7 @@ class Settings(msgspec.Struct, frozen=True):
             new_devices=_new_devices(given),
             device_claim=_claim(given, "HEARTBEAT_DEVICE_CLAIM"),
             site_claim=_claim(given, "HEARTBEAT_SITE_CLAIM"),
+            channels=Channels.from_environment(given),
         )
 
     def __repr__(self) -> str:

@@ -57,7 +57,7 @@ def _write(details: dict[str, Any]) -> None:
 
 @cache
 def _declared(counts: tuple[str, ...], milliseconds: tuple[str, ...]) -> list[dict[str, Any]]:
-    declared = [{"Name": name, "Unit": "Count"} for name in counts]
+    declared = [{"Name": name, "Unit": "Milliseconds" if name.endswith("_ms") else "Count"} for name in counts]
     declared += [{"Name": name, "Unit": "Milliseconds"} for name in milliseconds]
     dimensions = [["function_name"], ["function_name", "trigger"]]
     return [{"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": declared}]

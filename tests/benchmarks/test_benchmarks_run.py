@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ingest", "forms", "cold_start", "write_budget", "scale", "neighbours"])
+@pytest.mark.parametrize("name", ["ingest", "forms", "cold_start", "write_budget", "scale", "neighbours", "sweep"])
 def test_a_quick_run_measures_something_and_judges_it(name: str) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DB_")}
     before = sorted((ROOT / "benchmarks" / "results").glob("*"))

@@ -29,7 +29,7 @@ def test_every_queue_redrives_or_is_where_things_end(resources: dict[str, Any]) 
     for name in set(queues) - redriving:
         assert queues[name]["MessageRetentionPeriod"] == 14 * 86400, "evidence stays as long as SQS allows"
         assert queues[name]["RedriveAllowPolicy"]["redrivePermission"] in {"denyAll", "byQueue"}
-    (subscription,) = of_type(resources, "AWS::SNS::Subscription").values()
+    subscription = of_type(resources, "AWS::SNS::Subscription")["TopicSubscription"]
     assert subscription["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["UndeliveredQueue", "Arn"]}
 
 

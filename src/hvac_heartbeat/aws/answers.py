@@ -10,9 +10,8 @@ import msgspec
 from hvac_heartbeat.outcome import COMPLAINT_LIMIT, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from hvac_heartbeat.aws.health import Sweep
     from hvac_heartbeat.errors import EventRefused
     from hvac_heartbeat.outcome import Complaints, Outcome
 
@@ -61,10 +60,9 @@ def health(*, reached: bool) -> dict[str, Any]:
     return answer(200 if reached else 503, {"message": message, "healthy": reached, "timestamp": _now()})
 
 
-def swept(sweep: Sweep) -> dict[str, Any]:
+def swept(counts: Mapping[str, int]) -> dict[str, Any]:
     """Phrase what a sweep counted."""
-    message = f"{sweep.stale} of {sweep.fleet} device(s) are stale"
-    counts = {"fleet_devices": sweep.fleet, "stale_devices": sweep.stale}
+    message = f"{counts['stale_devices']} of {counts['fleet_devices']} device(s) are stale"
     return answer(200, {"message": message, **counts, "timestamp": _now()})
 
 

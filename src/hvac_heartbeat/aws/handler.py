@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws.health import Health
 from hvac_heartbeat.aws.invocation_log import InvocationLog
+from hvac_heartbeat.aws.sweep import Sweeper
 from hvac_heartbeat.aws.triggers import recognise
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
 from hvac_heartbeat.outcome import Outcome
@@ -39,6 +40,7 @@ class Container:
         self.database = Database(self.settings)
         self.writer = Writer(DeviceState(self.database, new_devices=self.settings.new_devices == "accept"))
         self.health = Health(self.database)
+        self.sweeper = Sweeper(self.database, self.settings.channels)
 
 
 _container: Container | None = None

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from hvac_heartbeat.cli import check, migrate, run, send, serve, stale, tune
+from hvac_heartbeat.cli import check, migrate, run, send, serve, stale, telling, tune
 from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.output import errors
 from hvac_heartbeat.errors import HvacHeartbeatError, SettingsError
@@ -31,6 +31,9 @@ app.command(epilog=EPILOG, short_help="Send the sample events and show the rows.
 app.command(epilog=EPILOG, short_help="Create the table and the view.")(migrate.migrate)
 app.command(epilog=EPILOG, short_help="Send an event and print its answer.")(send.send)
 app.command(epilog=EPILOG, short_help="List the devices that are stale.")(stale.stale)
+app.command(epilog=EPILOG, short_help="Judge who is silent, and print what is told.")(telling.sweep)
+app.command(epilog=EPILOG, short_help="List what was told of silent devices.")(telling.episodes)
+app.command(epilog=EPILOG, short_help="List the messages and who has them.")(telling.messages)
 app.command(epilog=EPILOG, short_help="Take heartbeats over HTTP on this machine.")(serve.serve)
 app.command(epilog=EPILOG, short_help="Look for what is wrong with the database.")(check.check)
 app.command(epilog=EPILOG, short_help="Set the table's storage for fast updates.")(tune.tune)

@@ -102,6 +102,12 @@ class Fleet:
         self.connection.execute(statement.encode(), parameters or None)
 
 
+def migrate(connection: psycopg.Connection, sql: str) -> None:
+    """Run a migration under the clock, in the transaction that is open."""
+    connection.execute(f"SET LOCAL search_path = {_PATH}".encode())
+    connection.execute(sql.replace("|| ', pg_temp'", f"|| '{_PATH.removeprefix('public')}'").encode())
+
+
 @pytest.fixture
 def fleet(database: Database) -> Iterator[Fleet]:
     """An empty fleet with the ledger and telling, at two o'clock in the morning."""
@@ -110,8 +116,7 @@ def fleet(database: Database) -> Iterator[Fleet]:
         connection.execute("SELECT set_config('clock.now', %s, false)", [START.isoformat()])
         for sql in (r0002_ledger.SQL, r0003_telling.SQL):
             with connection.transaction():
-                connection.execute(f"SET LOCAL search_path = {_PATH}".encode())
-                connection.execute(sql.replace("|| ', pg_temp'", f"|| '{_PATH.removeprefix('public')}'").encode())
+                migrate(connection, sql)
         yield Fleet(connection, database)
 
 

@@ -59,7 +59,7 @@ def test_6_a_false_alive(fleet: Fleet) -> None:
     """Neither a time of grace nor an old heartbeat that comes out of a queue says that a device is back."""
     fleet.live(600, *ALL)
     fleet.live(300, *ALL, silent=A)
-    fleet.run("INSERT INTO deaf_interval (starts_at, ends_at) SELECT now() - '60 s'::interval, now() + '60 s'::interval")
+    fleet.run("INSERT INTO deaf_interval (starts_at, ends_at) SELECT now() - interval '60 s', now() + interval '60 s'")
     fleet.beat(*A[:2], ago=250)
     told = fleet.live(600, *ALL, silent=A)
     assert "Silence Ended" not in {body["kind"] for body in told}

@@ -9,7 +9,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.database.telling.conftest import site, texts
+from hvac_heartbeat.schema.migrations.versions import r0003_telling
+from tests.database.telling.conftest import migrate, site, texts
 
 if TYPE_CHECKING:
     from tests.database.telling.conftest import Fleet
@@ -124,3 +125,13 @@ def test_what_is_still_silent_is_not_called_back_because_a_late_heartbeat_moved_
     assert fleet.live(240, *REST) == []
     ended = fleet.live(240, *BUILDING, *REST)
     assert texts(ended) == ["building-a: 5 of 5 back since 02:19 UTC"]
+
+
+def test_the_migration_may_be_run_again_and_mends_what_was_dropped(fleet: Fleet) -> None:
+    dark(fleet)
+    fleet.sweep()
+    fleet.run("DROP FUNCTION sweep, glance; DROP VIEW v_heard_from CASCADE; DROP INDEX episode_untold")
+    with fleet.connection.transaction():
+        migrate(fleet.connection, r0003_telling.SQL)
+    assert fleet.sweep() == []
+    assert fleet.one("SELECT count(*) FROM episode WHERE told_open") == 5

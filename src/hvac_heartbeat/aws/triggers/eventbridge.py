@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.aws import answers
 from hvac_heartbeat.aws.envelopes import DecodeError, decode, unwrap_record
-from hvac_heartbeat.aws.health import sweep
 from hvac_heartbeat.aws.triggers.direct import Direct
 
 if TYPE_CHECKING:
@@ -53,6 +52,6 @@ class Schedule(Direct):
 
     def handle(self, container: Container, deadline: float) -> object:
         """Return the numbers of devices and of stale ones."""
-        found = sweep(container.database, deadline)
-        self.counts = {"fleet_devices": found.fleet, "stale_devices": found.stale}
-        return answers.swept(found)
+        counts = container.sweeper.run(deadline)
+        self.counts = counts | {"SweepCompleted": 1}  # its absence alarms
+        return answers.swept(counts)

@@ -1,10 +1,7 @@
--- The messages of telling, and the sweep that writes them (after r0003_telling.sql).
-
-SELECT set_config('search_path', relnamespace::regnamespace || ', pg_temp', true)
-  FROM pg_class WHERE oid = to_regclass('device_state');
+-- The messages of telling, and the sweep that writes them: goes on where r0003_telling.sql ends.
 
 -- A time as a person reads it at night: the day is left out when it is today.
-CREATE FUNCTION time_in_words(at timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION time_in_words(at timestamptz) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT to_char(at AT TIME ZONE 'UTC',
@@ -12,19 +9,15 @@ BEGIN ATOMIC
                         THEN 'HH24:MI "UTC"' ELSE 'YYYY-MM-DD HH24:MI "UTC"' END);
 END;
 
-CREATE FUNCTION how_many(number bigint, thing text) RETURNS text
+CREATE OR REPLACE FUNCTION how_many(number bigint, thing text) RETURNS text
 LANGUAGE sql IMMUTABLE
 BEGIN ATOMIC
     SELECT number || ' ' || thing || CASE number WHEN 1 THEN '' ELSE 's' END;
 END;
 
 -- What there is to tell of a site: of which devices, the longest silent first. `content` is the same for the same news.
-CREATE TYPE site_news AS (kind text, site_id text, devices bigint, silent bigint, silent_from timestamptz,
-                          returned_at timestamptz, device_ids text[], flapping text[], waits_since timestamptz,
-                          content text);
-
 -- A site is told as back a minute after the first of it came back: one that comes back within that is told once.
-CREATE FUNCTION untold() RETURNS SETOF site_news
+CREATE OR REPLACE FUNCTION untold() RETURNS SETOF site_news
 LANGUAGE sql STABLE
 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
@@ -62,7 +55,7 @@ BEGIN ATOMIC
 END;
 
 -- One site in a line that a person reads.
-CREATE FUNCTION news_in_words(news site_news) RETURNS text
+CREATE OR REPLACE FUNCTION news_in_words(news site_news) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT (news).site_id || ': ' || CASE (news).kind
@@ -78,7 +71,7 @@ BEGIN ATOMIC
 END;
 
 -- The same for programs.
-CREATE FUNCTION news_in_numbers(news site_news) RETURNS jsonb
+CREATE OR REPLACE FUNCTION news_in_numbers(news site_news) RETURNS jsonb
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT jsonb_strip_nulls(jsonb_build_object(
@@ -88,7 +81,7 @@ BEGIN ATOMIC
 END;
 
 -- Put a message into the outbox: the same content only once.
-CREATE FUNCTION put_message(kind text, scope text, site_id text, content text, body jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION put_message(kind text, scope text, site_id text, content text, body jsonb) RETURNS void
 LANGUAGE sql
 BEGIN ATOMIC
     INSERT INTO message (dedup_id, kind, scope, site_id, body, created_at, next_attempt_at)
@@ -99,7 +92,7 @@ BEGIN ATOMIC
     ON CONFLICT (dedup_id) DO NOTHING;
 END;
 
-CREATE FUNCTION mark_told(news site_news) RETURNS void
+CREATE OR REPLACE FUNCTION mark_told(news site_news) RETURNS void
 LANGUAGE sql
 BEGIN ATOMIC
     UPDATE episode
@@ -112,7 +105,7 @@ END;
 
 -- Six messages about single sites in any ten minutes, the largest outages first. The others wait for the digest, of
 -- which there is one in any five minutes; what has waited for longest goes into it.
-CREATE FUNCTION tell_sites() RETURNS void
+CREATE OR REPLACE FUNCTION tell_sites() RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -137,14 +130,14 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION may_tell_digest() RETURNS boolean
+CREATE OR REPLACE FUNCTION may_tell_digest() RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT NOT EXISTS (SELECT FROM message
                         WHERE scope IN ('digest', 'standing') AND created_at > now() - interval '5 minutes');
 END;
 
-CREATE FUNCTION tell_digest(news site_news[]) RETURNS void
+CREATE OR REPLACE FUNCTION tell_digest(news site_news[]) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -176,7 +169,7 @@ END
 $$;
 
 -- Several sites in a line: how many, and the three largest.
-CREATE FUNCTION list_in_words(told site_news[]) RETURNS text
+CREATE OR REPLACE FUNCTION list_in_words(told site_news[]) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT how_many(cardinality(told), 'more site') || ': '
@@ -186,7 +179,7 @@ BEGIN ATOMIC
 END;
 
 -- What was told and is silent for over a day is told again, once a day at most.
-CREATE FUNCTION tell_standing() RETURNS void
+CREATE OR REPLACE FUNCTION tell_standing() RETURNS void
 LANGUAGE plpgsql
 AS $$
 BEGIN
@@ -215,7 +208,7 @@ $$;
 
 -- Two messages about the whole fleet in any ten minutes: that it is silent, and that it is heard again. One that began
 -- and ended before it could be told is told once.
-CREATE FUNCTION tell_fleet(devices bigint, stale bigint) RETURNS void
+CREATE OR REPLACE FUNCTION tell_fleet(devices bigint, stale bigint) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -248,7 +241,7 @@ $$;
 -- Judge, note and write what is to be told, at now(). `unreachable` is the time from the first to the last of the
 -- caller's sweeps that could not reach the database since the last one that could; `canary` is the device that the
 -- stack itself sends heartbeats of. Whoever may update device_state may sweep.
-CREATE FUNCTION sweep(unreachable tstzrange DEFAULT NULL, canary text DEFAULT NULL)
+CREATE OR REPLACE FUNCTION sweep(unreachable tstzrange DEFAULT NULL, canary text DEFAULT NULL)
 RETURNS TABLE (is_skipped boolean, devices bigint, stale bigint, opened bigint, closed bigint, messages bigint,
                is_fleet_silent boolean)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -294,7 +287,7 @@ $$;
 
 -- Take messages that some channel of `channels` has not got, for a minute. Who dies with them loses nothing: they are
 -- due again when the lease is over. After a day nobody wants them.
-CREATE FUNCTION lease_messages(channels text[], most integer)
+CREATE OR REPLACE FUNCTION lease_messages(channels text[], most integer)
 RETURNS TABLE (id bigint, dedup_id text, kind text, body jsonb, delivered_to text[])
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
@@ -317,7 +310,7 @@ $$;
 
 -- What became of leased messages: one row of the arrays each, the channels that have it now, and whether one failed. A
 -- failed one is tried again after 30 seconds, a minute, two, and so on up to an hour.
-CREATE FUNCTION note_deliveries(ids bigint[], channels jsonb, are_failed boolean[]) RETURNS void
+CREATE OR REPLACE FUNCTION note_deliveries(ids bigint[], channels jsonb, are_failed boolean[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
@@ -340,3 +333,5 @@ BEGIN
      WHERE id = message_id;
 END
 $$;
+
+SELECT set_config('search_path', current_setting('hvac_heartbeat.search_path', true), true);

@@ -17,7 +17,7 @@ SQL = "\n".join(
 
 def upgrade() -> None:
     """Make what telling needs beside the ledger."""
-    op.execute(SQL)
+    op.execute(SQL.rstrip().removesuffix(";"))
 
 
 def downgrade() -> None:

@@ -2,13 +2,15 @@
 -- One function, `sweep`, may be run by anyone at any time, twice at once, late, or be killed. It judges what is known,
 -- notes what is to be told, and writes the messages, all in one transaction. Who delivers them leases them afterwards.
 
-SELECT set_config('search_path', relnamespace::regnamespace || ', pg_temp', true)
+-- Makes again what is missing of its own, and may be run twice. Run it in one transaction.
+SELECT set_config('hvac_heartbeat.search_path', current_setting('search_path'), true),
+       set_config('search_path', relnamespace::regnamespace || ', pg_temp', true)
   FROM pg_class WHERE oid = to_regclass('device_state');
 
 -- --------------------------------------------------------------------------------------------------------- tables
 
 -- What is to be told, or was told, of a device's silence. At most one is open per device.
-CREATE TABLE episode (
+CREATE TABLE IF NOT EXISTS episode (
     device_id     text        NOT NULL,
     site_id       text        NOT NULL,
     silent_from   timestamptz NOT NULL,
@@ -21,12 +23,12 @@ CREATE TABLE episode (
     told_closed   boolean     NOT NULL DEFAULT false, -- nothing is left to tell of it
     PRIMARY KEY (device_id, opened_at)
 );
-CREATE UNIQUE INDEX episode_open ON episode (device_id) WHERE closed_at IS NULL;
-CREATE INDEX episode_untold ON episode (site_id) WHERE NOT told_closed;
+CREATE UNIQUE INDEX IF NOT EXISTS episode_open ON episode (device_id) WHERE closed_at IS NULL;
+CREATE INDEX IF NOT EXISTS episode_untold ON episode (site_id) WHERE NOT told_closed;
 
 -- Times in which almost nobody was heard, or only late. Where there is evidence that it was us, a deaf interval is made
 -- of it.
-CREATE TABLE fleet_silence (
+CREATE TABLE IF NOT EXISTS fleet_silence (
     silent_from timestamptz NOT NULL,
     opened_at   timestamptz PRIMARY KEY,
     ended_at    timestamptz,
@@ -35,10 +37,10 @@ CREATE TABLE fleet_silence (
     told_began  boolean     NOT NULL DEFAULT false,
     told_ended  boolean     NOT NULL DEFAULT false
 );
-CREATE UNIQUE INDEX fleet_silence_open ON fleet_silence ((true)) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX IF NOT EXISTS fleet_silence_open ON fleet_silence ((true)) WHERE ended_at IS NULL;
 
 -- The outbox.
-CREATE TABLE message (
+CREATE TABLE IF NOT EXISTS message (
     id              bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     dedup_id        text        NOT NULL UNIQUE,
     kind            text        NOT NULL CHECK (kind IN ('Silence Opened', 'Silence Ended', 'Ingest Deaf')),
@@ -52,17 +54,37 @@ CREATE TABLE message (
     next_attempt_at timestamptz NOT NULL,
     leased_until    timestamptz
 );
-CREATE INDEX message_created_at ON message (created_at);
+CREATE INDEX IF NOT EXISTS message_created_at ON message (created_at);
 
 -- Who came back lately is asked of the ledger by the end of the silence. Silences are written in the order of their
 -- ends, so that ranges of pages are enough.
-CREATE INDEX silence_silent_to ON silence USING brin (silent_to) WITH (autosummarize = on);
+CREATE INDEX IF NOT EXISTS silence_silent_to ON silence USING brin (silent_to) WITH (autosummarize = on);
+
+-- What the functions below hand on, one after the other. (There is no CREATE TYPE IF NOT EXISTS.)
+DO $$
+BEGIN
+    IF to_regtype('fleet_glance') IS NULL THEN
+        CREATE TYPE fleet_glance AS (newest timestamptz, devices bigint, behind_by interval);
+    END IF;
+    IF to_regtype('silent_part') IS NULL THEN
+        CREATE TYPE silent_part AS (quiet bigint, stale bigint, due_sites text[]);
+    END IF;
+    IF to_regtype('fleet_survey') IS NULL THEN
+        CREATE TYPE fleet_survey AS (sites bigint, is_silent boolean, was_silent boolean, silent_from timestamptz);
+    END IF;
+    IF to_regtype('site_news') IS NULL THEN
+        CREATE TYPE site_news AS (kind text, site_id text, devices bigint, silent bigint, silent_from timestamptz,
+                                  returned_at timestamptz, device_ids text[], flapping text[],
+                                  waits_since timestamptz, content text);
+    END IF;
+END
+$$;
 
 -- ---------------------------------------------------------------------------------------------------- who is quiet
 
 -- The rules that a device or a site has of its own, and when its last maintenance ended. In seconds, because a day of
 -- an interval is as long as the session's time zone says.
-CREATE VIEW v_quiet_rule AS
+CREATE OR REPLACE VIEW v_quiet_rule AS
 SELECT scope, subject,
        make_interval(secs => extract(epoch FROM max(stale_after))::float8) AS stale_after,
        bool_or(lasts) AS in_maintenance,
@@ -75,7 +97,7 @@ SELECT scope, subject,
 
 -- The devices that count: with a time that can be true, and not in maintenance. (A subquery without a table is computed
 -- once, and not for each row.)
-CREATE VIEW v_counted AS
+CREATE OR REPLACE VIEW v_counted AS
 SELECT device_id, site_id, last_seen_ts, updated_at
   FROM device_state
  WHERE last_seen_ts > '-infinity' AND last_seen_ts <= (SELECT now() + interval '5 minutes')
@@ -83,7 +105,7 @@ SELECT device_id, site_id, last_seen_ts, updated_at
    AND site_id NOT IN (SELECT subject FROM v_quiet_rule WHERE scope = 'site' AND in_maintenance);
 
 -- Quiet is counted for no device from before this: the end of the last time in which we could hear nobody.
-CREATE VIEW v_heard_from AS
+CREATE OR REPLACE VIEW v_heard_from AS
 SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN now() ELSE max(ends_at) END
                    FROM deaf_interval WHERE starts_at <= now()),
                 (SELECT max(ended_at) FROM fleet_silence)) AS heard_from;
@@ -91,9 +113,7 @@ SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN 
 -- The fleet at a glance, in one cheap look at every row: the newest heartbeat, how many devices count, and by how much
 -- we are behind. A queue that is being drained shows by heartbeats that were written late; what came after them may
 -- still be in it, in any order.
-CREATE TYPE fleet_glance AS (newest timestamptz, devices bigint, behind_by interval);
-
-CREATE FUNCTION glance() RETURNS fleet_glance
+CREATE OR REPLACE FUNCTION glance() RETURNS fleet_glance
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT max(last_seen_ts), count(*),
@@ -109,7 +129,7 @@ END;
 -- The devices that count and were not seen since `seen_before`. A device is stale when it was quiet for longer than its
 -- stale_after, and due for telling after half as long again. It is out when it is stale, or came back from being stale
 -- within the last three minutes: a sweep that comes late sees a fleet that is half back.
-CREATE FUNCTION quiet_devices(seen_before timestamptz)
+CREATE OR REPLACE FUNCTION quiet_devices(seen_before timestamptz)
 RETURNS TABLE (device_id text, site_id text, last_seen_ts timestamptz, quiet_from timestamptz, is_stale boolean,
                is_due boolean, out_from timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -136,11 +156,9 @@ BEGIN ATOMIC
              WHERE last_seen_ts < seen_before) AS device;
 END;
 
--- How many devices were not seen for 120 seconds, how many are stale, and at which sites one is due and not yet told of.
+-- How many devices were not seen for 120 seconds, how many are stale, and which sites have one that is due but untold.
 -- Here and below all joins are hash joins: no statistics can say how many devices fell silent since they were made.
-CREATE TYPE silent_part AS (quiet bigint, stale bigint, due_sites text[]);
-
-CREATE FUNCTION count_silent() RETURNS silent_part
+CREATE OR REPLACE FUNCTION count_silent() RETURNS silent_part
 LANGUAGE sql STABLE PARALLEL SAFE
 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
@@ -151,7 +169,7 @@ BEGIN ATOMIC
 END;
 
 -- Whether a device is in maintenance. A function, so that it is looked up by its key and the fleet is not searched.
-CREATE FUNCTION is_maintained(device text) RETURNS boolean
+CREATE OR REPLACE FUNCTION is_maintained(device text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT EXISTS (SELECT FROM v_in_maintenance WHERE device_id = device);
@@ -159,7 +177,7 @@ END;
 
 -- Whether three heartbeats of a device are proven: every gap between two that is no silence is at most 120 seconds.
 -- Of a device that was there before the ledger it is taken for granted.
-CREATE FUNCTION is_known(device text, last_seen timestamptz) RETURNS boolean
+CREATE OR REPLACE FUNCTION is_known(device text, last_seen timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce((
@@ -172,9 +190,7 @@ END;
 -- Whether the whole fleet is silent now, whether it was a moment ago, and from when on nobody was heard. Awaited are
 -- the devices that were heard within a day of the newest heartbeat: what is dead for longer says nothing about us. A
 -- fleet is silent when nine of ten awaited devices are stale and nine of ten sites dark, and was when they are out.
-CREATE TYPE fleet_survey AS (sites bigint, is_silent boolean, was_silent boolean, silent_from timestamptz);
-
-CREATE FUNCTION survey(glance fleet_glance) RETURNS fleet_survey
+CREATE OR REPLACE FUNCTION survey(glance fleet_glance) RETURNS fleet_survey
 LANGUAGE sql STABLE PARALLEL SAFE
 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
@@ -195,8 +211,8 @@ END;
 
 -- The silence of the whole fleet: begin it, end it, look for evidence that it was us, and keep that as a deaf interval.
 -- A sweep that comes late begins and ends it at once.
-CREATE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, unreachable tstzrange, canary text)
-RETURNS void
+CREATE OR REPLACE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, unreachable tstzrange,
+                                              canary text) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -243,7 +259,7 @@ $$;
 
 -- Close what is over. A device is heard again when a heartbeat came, not when a time of grace began: missing data never
 -- says that a device is back. It is back since the end of its last silence that counted.
-CREATE FUNCTION close_episodes() RETURNS bigint
+CREATE OR REPLACE FUNCTION close_episodes() RETURNS bigint
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -278,7 +294,7 @@ $$;
 
 -- Open an episode for each stale device of a site where one is due, so that a dead site is one message. Who was silent
 -- for the third time within the hour is flapping, until it is steady for a quarter of an hour.
-CREATE FUNCTION open_episodes(due_sites text[]) RETURNS bigint
+CREATE OR REPLACE FUNCTION open_episodes(due_sites text[]) RETURNS bigint
 LANGUAGE plpgsql
 SET enable_nestloop = off SET enable_mergejoin = off
 AS $$

@@ -1,0 +1,174 @@
+"""Delivery to AWS: what is sent, in what portions, and what is not taken is sent again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from hvac_heartbeat.aws import delivery
+from hvac_heartbeat.channels import Channels
+from hvac_heartbeat.errors import SettingsError
+from hvac_heartbeat.store.telling import Delivery, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+BODY = {"version": 1, "scope": "site", "at": "2026-10-06T02:14:00+00:00", "site_id": "building-a", "told": 25}
+
+
+def message(number: int, text: str = "building-a: 25 of 25 silent since 02:10 UTC", **more: Any) -> Message:
+    body = BODY | {"text": text, "device_ids": [f"ahu-{device}" for device in range(20)]} | more
+    return Message(number, f"silence-opened-{number}", "Silence Opened", body, frozenset())
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    delivery._client.cache_clear()
+    with mock_aws():
+        yield
+    delivery._client.cache_clear()
+
+
+class Events:
+    """Stands in for EventBridge where it refuses some entries, which moto never does."""
+
+    def __init__(self, *refused: str) -> None:
+        self.calls: list[list[dict[str, str]]] = []
+        self.refused = refused
+
+    def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        self.calls.append(Entries)
+        results = [
+            {"ErrorCode": "ThrottlingException"}
+            if json.loads(entry["Detail"])["dedup_id"] in self.refused
+            else {"EventId": "1"}
+            for entry in Entries
+        ]
+        return {"FailedEntryCount": sum("ErrorCode" in result for result in results), "Entries": results}
+
+
+def test_ten_events_go_in_a_call_and_those_that_were_refused_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = Events("silence-opened-3", "silence-opened-21")
+    monkeypatch.setattr(delivery, "_client", lambda *_: events)
+    assert delivery.EventBus("default").send([message(number) for number in range(25)]) == {3, 21}
+    assert [len(call) for call in events.calls] == [10, 10, 5]
+    entry = events.calls[0][0]
+    assert (entry["Source"], entry["DetailType"], entry["EventBusName"]) == (
+        "hvac-heartbeat",
+        "Silence Opened",
+        "default",
+    )
+
+
+def test_a_call_stays_under_256_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = Events()
+    monkeypatch.setattr(delivery, "_client", lambda *_: events)
+    assert delivery.EventBus("b").send([message(number, "é" * 50_000) for number in range(5)]) == set()
+    sizes = [sum(len(entry["Detail"].encode()) for entry in call) for call in events.calls]
+    assert len(sizes) == 3
+    assert max(sizes) < 256 * 1024
+
+
+@pytest.mark.usefixtures("aws")
+def test_eventbridge_takes_what_is_sent() -> None:
+    assert delivery.EventBus("default").send([message(1), message(2)]) == set()
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_topic_gets_words_that_a_person_reads() -> None:
+    topic = boto3.client("sns", region_name="eu-west-1").create_topic(Name="alerts")["TopicArn"]
+    queue = boto3.client("sqs", region_name="eu-west-1").create_queue(QueueName="q")["QueueUrl"]
+    boto3.client("sns", region_name="eu-west-1").subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint="arn:aws:sqs:eu-west-1:123456789012:q"
+    )
+    assert delivery.Topic(topic).send([message(1, site_id="Gebäude\n7")]) == set()
+    [got] = boto3.client("sqs", region_name="eu-west-1").receive_message(QueueUrl=queue)["Messages"]
+    notice = json.loads(got["Body"])
+    assert notice["Subject"] == "Silence Opened: Geb?ude?7"
+    lines = notice["Message"].splitlines()
+    assert lines[0] == "building-a: 25 of 25 silent since 02:10 UTC"
+    assert lines[2:4] + lines[21:23] == ["ahu-0", "ahu-1", "ahu-19", "and 5 more"]
+
+
+@pytest.mark.usefixtures("aws")
+def test_a_topic_that_is_gone_refuses_and_does_not_raise() -> None:
+    assert delivery.Topic("arn:aws:sns:eu-west-1:123456789012:gone").send([message(1), message(2)]) == {1, 2}
+
+
+def test_a_subject_has_a_hundred_characters_at_most() -> None:
+    assert len(delivery.subject(message(1, site_id="x" * 256))) == 100
+
+
+class Outbox:
+    """An outbox in memory."""
+
+    def __init__(self, *waiting: Message) -> None:
+        self.waiting = list(waiting)
+        self.noted: list[Delivery] = []
+
+    def lease(self, channels: Sequence[str], deadline: float) -> list[Message]:
+        leased, self.waiting = self.waiting, []
+        return leased
+
+    def note(self, deliveries: Sequence[Delivery], deadline: float) -> None:
+        self.noted += deliveries
+
+
+class Broken:
+    """A channel whose library raises, with a secret in the text."""
+
+    name = "broken"
+
+    def send(self, messages: Sequence[Message]) -> set[int]:
+        raise RuntimeError("https://hooks.example.com/secret")
+
+
+class Well:
+    """A channel that takes everything."""
+
+    name = "well"
+
+    def send(self, messages: Sequence[Message]) -> set[int]:
+        return set()
+
+
+def test_a_channel_that_fails_keeps_no_other_from_its_messages(capsys: pytest.CaptureFixture[str]) -> None:
+    outbox: Any = Outbox(message(1))
+    assert delivery.deliver(outbox, [Broken(), Well()], 1e12) == (0, 1)
+    [noted] = outbox.noted
+    assert (noted.channels, noted.is_failed) == (["well"], True)
+    assert "secret" not in capsys.readouterr().out
+
+
+def test_nothing_is_leased_that_there_is_no_time_to_send() -> None:
+    outbox: Any = Outbox(message(1))
+    assert delivery.deliver(outbox, [Well()], 0.0) == (0, 0)
+    assert len(outbox.waiting) == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("HEARTBEAT_EVENT_BUS", "no such bus!"),
+        ("HEARTBEAT_SNS_TOPIC", "alerts"),
+        ("HEARTBEAT_WEBHOOK_URL", "http://hooks.example.com/secret"),
+        ("HEARTBEAT_WEBHOOK_URL", "ftp://127.0.0.1/secret"),
+        ("HEARTBEAT_WEBHOOK_URL", "https://"),
+        ("HEARTBEAT_WEBHOOK_URL", "https://host:port/secret"),
+    ],
+)
+def test_a_channel_that_cannot_be_is_refused_by_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=variable) as raised:
+        Channels.from_environment({variable: value})
+    assert "secret" not in str(raised.value)
+
+
+def test_the_webhook_is_never_shown() -> None:
+    assert "secret" not in repr(Channels.from_environment({"HEARTBEAT_WEBHOOK_URL": "https://example.com/secret"}))
