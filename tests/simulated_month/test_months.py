@@ -17,8 +17,8 @@ _SECONDS: Final = 100
 # Each of them breaks one rule. That the months see it is what makes them worth their time.
 _BROKEN: Final = {
     "told later than after half as long again": ("stale_after * 1.5,", "stale_after * 1.6,"),
-    "stale at the limit": ("< heard_until - rule.stale_after AS", "<= heard_until - rule.stale_after AS"),
-    "grace says that a device is back": ("               AND last_seen_ts >= heard_until - stale_after\n", ""),
+    "stale at the limit": ("< now() - rule.stale_after AS", "<= now() - rule.stale_after AS"),
+    "grace says that a device is back": ("               AND last_seen_ts >= now() - stale_after\n", ""),
     "late heartbeats are no evidence": (
         "WHERE seen_at < (SELECT silent_to",
         "WHERE false AND seen_at < (SELECT silent_to",

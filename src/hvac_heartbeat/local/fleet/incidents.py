@@ -18,7 +18,7 @@ Kind: TypeAlias = Literal["database", "ingest", "network"]
 
 # How often each of them happens in a month, about.
 _DEATHS, _REBOOTS, _SITES_DARK, _GATEWAYS_DOWN, _REGIONS_DOWN, _FLAPPING = 30, 120, 10, 12, 2, 8
-_OUR_OUTAGES, _MAINTAINED, _JOINED, _RETIRED, _MOVED, _POLICIES, _SAID_TO_BE_DEAF = 3, 14, 8, 5, 4, 3, 1
+_OUR_OUTAGES, _MAINTAINED, _JOINED, _RETIRED, _MOVED, _POLICIES, _SAID_TO_BE_DEAF = 4, 14, 8, 5, 4, 3, 1
 
 
 def happens(chance: Random, share: float) -> bool:
@@ -159,6 +159,8 @@ class Incidents:
             lasts = chance.randint(100, 500) * SECOND
             self.down[device].append((at, at + lasts))
             at += lasts + chance.randint(30, 400) * SECOND
+        if happens(chance, 0.5):
+            self.down[device].append((at, at + chance.randint(10, 90) * MINUTE))
 
     def _our_outage(self, chance: Random) -> None:
         starts = self._some_time(chance)
@@ -166,7 +168,7 @@ class Incidents:
         if any(outage.starts - 30 * MINUTE < ends and starts < outage.drained + 30 * MINUTE for outage in self.outages):
             return
         self.marked.append(starts)
-        kind: Kind = chance.choice(("database", "database", "ingest", "ingest", "network"))
+        kind: Kind = chance.choice(("database", "ingest", "ingest", "network"))
         paths: frozenset[Path] = frozenset(("queue", "http"))
         if kind == "ingest" and happens(chance, 0.3):
             paths = frozenset((chance.choice(("queue", "http")),))
