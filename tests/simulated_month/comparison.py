@@ -26,6 +26,7 @@ class Counts:
     """What came of one month."""
 
     sweeps: int
+    struck_down: int
     silences: int
     episodes: int
     messages: int
@@ -176,6 +177,7 @@ def count(stage: Stage, play: Play) -> Counts:
     scopes = Counter(scope for _, _, scope, _ in written.elements())
     return Counts(
         sweeps=play.sweeps,
+        struck_down=play.struck,
         silences=sum(1 for _ in oracle.facts.all_gaps()),
         episodes=len(oracle.episodes),
         messages=written.total(),

@@ -56,6 +56,7 @@ class Play:
     other: Stage
     differences: list[str] = field(default_factory=list)
     sweeps: int = 0
+    struck: int = 0
     punctuality: Punctuality = field(default_factory=Punctuality)
 
     def __post_init__(self) -> None:
@@ -147,6 +148,7 @@ class Play:
         unreachable = (self._failed[0], self._failed[-1]) if self._failed else None
         swept = self._sweep(look, unreachable)
         if swept is None:
+            self.struck += 1
             return  # who was struck down does not know what it knew, and neither does the oracle
         self._failed = []
         self.sweeps += 1

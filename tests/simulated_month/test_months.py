@@ -12,7 +12,7 @@ from tests.simulated_month.month import theatre
 if TYPE_CHECKING:
     from tests.conftest import Database
 
-_SECONDS: Final = 100
+_SECONDS: Final = 80
 
 # Each of them breaks one rule. That the months see it is what makes them worth their time.
 _BROKEN: Final = {

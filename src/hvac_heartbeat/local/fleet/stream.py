@@ -111,10 +111,12 @@ class Fleet:
         self._paths: dict[str, Path] = {site: "queue" if happens(self._chance, 0.7) else "http" for site in self.sites}
         self.incidents = Incidents(self.sites, length)
         self.incidents.draw(self._chance)
+        self.stretches: dict[str, list[Stretch]] = {}
         self.steady: list[Steady] = []
         self._deliveries: dict[tuple[int, Path], list[Heartbeat]] = {}
         for device in self.incidents.devices:
-            self._deliver(list(self._stretches(device)))
+            self.stretches[device] = list(self._stretches(device))
+            self._deliver(self.stretches[device])
         self.events: list[Event] = sorted(
             [
                 *(Delivery(at, found) for (at, _), found in self._deliveries.items()),
