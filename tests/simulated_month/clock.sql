@@ -48,9 +48,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION clock.times(list text) RETURNS timestamptz[] LANGUAGE sql IMMUTABLE
-RETURN ARRAY(SELECT clock.at(one::bigint) FROM unnest(string_to_array(list, ' ')) AS one);
-
 -- What happened from one look to the next.
 CREATE FUNCTION clock.play(steps jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -64,8 +61,8 @@ BEGIN
         END IF;
         IF step->>4 <> '' THEN
             PERFORM clock.deliver(string_to_array(step->>4, ' '), string_to_array(step->>5, ' '),
-                                  clock.times(step->>6), string_to_array(step->>7, ' '),
-                                  string_to_array(step->>8, ' '), clock.times(step->>9));
+                                  (step->>6)::timestamptz[], string_to_array(step->>7, ' '),
+                                  string_to_array(step->>8, ' '), (step->>9)::timestamptz[]);
         END IF;
     END LOOP;
 END

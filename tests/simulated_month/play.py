@@ -191,4 +191,12 @@ def _order(what: Any) -> tuple[int, bool]:
 
 
 def _columns(heartbeats: list[Heartbeat]) -> list[str]:
-    return [" ".join(map(str, column)) for column in zip(*heartbeats, strict=True)] or ["", "", ""]
+    """Return devices, sites and times as texts, the times as an array that PostgreSQL reads."""
+    devices, sites, times = zip(*heartbeats, strict=True) if heartbeats else ((), (), ())
+    return [" ".join(devices), " ".join(sites), "{" + ",".join(map(_timestamp, times)) + "}"]
+
+
+def _timestamp(at: int) -> str:
+    seconds, rest = divmod(at, SECOND)
+    hours, seconds = divmod(seconds, 3600)
+    return f"2026-10-{6 + hours // 24:02} {hours % 24}:{seconds // 60}:{seconds % 60}.{rest:06}Z"
