@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -50,6 +49,8 @@ class Channels(msgspec.Struct, frozen=True):
 
 
 def _is_webhook(url: str) -> bool:
+    from urllib.parse import urlsplit
+
     if not (url.isascii() and url.isprintable() and " " not in url):
         return False
     try:

@@ -37,6 +37,33 @@ def test_a_right_is_granted_only_where_it_is_needed(resources: dict[str, Any]) -
     assert granted == set(needed)
 
 
+def test_messages_may_go_where_a_parameter_leads_them_and_nowhere_else(resources: dict[str, Any]) -> None:
+    found = {
+        entry["Action"]: (condition, entry["Resource"])
+        for condition, entry in statements(resources)
+        if entry["Action"] in ("sns:Publish", "events:PutEvents") and "Principal" not in entry
+    }
+    assert found == {
+        "sns:Publish": (
+            "HasMessageTopic",
+            {"Fn::If": ["MakesMessageTopic", {"Ref": "MessageTopic"}, {"Ref": "MessageTopicArn"}]},
+        ),
+        "events:PutEvents": (
+            "HasMessageBus",
+            {
+                "Fn::If": [
+                    "UsesDefaultBus",
+                    {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"},
+                    {"Ref": "MessageEventBus"},
+                ]
+            },
+        ),
+    }
+    variables = resources["SweepFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["HEARTBEAT_EVENT_BUS"] == {"Ref": "MessageEventBus"}
+    assert "HEARTBEAT_EVENT_BUS" not in resources["HeartbeatFunction"]["Properties"]["Environment"]["Variables"]
+
+
 def test_every_right_of_the_functions_is_in_the_role_itself(written: dict[str, Any], resources: dict[str, Any]) -> None:
     """A policy beside the role may come after the function, which Lambda then refuses to make (a VPC, a queue)."""
     assert not of_type(resources, "AWS::IAM::Policy")

@@ -108,7 +108,7 @@ def test_every_way_to_lose_heartbeats_has_an_alarm(resources: dict[str, Any]) ->
         "Errors", "5xx", "4xx", "Count", "Throttles", "Duration", "IteratorAge", "DestinationDeliveryFailures",
         "WriteProvisionedThroughputExceeded",
         "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage",
-        "rejected", "updated", "outdated", "stale_devices", "fleet_devices",
+        "rejected", "updated", "outdated", "stale_devices", "fleet_devices", "SweepCompleted",
     }  # fmt: skip
     assert alarms["StaleShareAlarm"]["TreatMissingData"] == "missing", "no sweep is not a fleet that is well"
     assert alarms["StaleShareAlarm"]["InsufficientDataActions"] == alarms["StaleShareAlarm"]["AlarmActions"]

@@ -10,6 +10,7 @@ import pytest
 from moto import mock_aws
 
 from hvac_heartbeat.aws import delivery
+from hvac_heartbeat.aws.mail import subject
 from hvac_heartbeat.channels import Channels
 from hvac_heartbeat.errors import SettingsError
 from hvac_heartbeat.store.telling import Delivery, Message
@@ -103,7 +104,7 @@ def test_a_topic_that_is_gone_refuses_and_does_not_raise() -> None:
 
 
 def test_a_subject_has_a_hundred_characters_at_most() -> None:
-    assert len(delivery.subject(message(1, site_id="x" * 256))) == 100
+    assert len(subject(message(1, site_id="x" * 256))) == 100
 
 
 class Outbox:

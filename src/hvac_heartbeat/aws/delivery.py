@@ -10,6 +10,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hvac_heartbeat.aws.mail import subject, words
 from hvac_heartbeat.store.telling import Delivery
 from hvac_heartbeat.telemetry import log
 
@@ -25,7 +26,6 @@ _TIMEOUT_S = 3.0
 _ENTRIES = 10  # PutEvents takes ten entries and 256 KB a call (EventBridge API Reference)
 _ENTRY_BYTES = 256 * 1024
 _ENTRY_OVERHEAD = 1_024  # source, detail type, bus
-_SUBJECT = 100  # ASCII characters (SNS API Reference, Publish)
 
 
 class Channel(Protocol):
@@ -179,25 +179,6 @@ class Webhook:
                 log("WARNING", "message not posted", channel=self.name, cause=type(error).__name__)
                 refused.add(message.id)
         return refused
-
-
-def subject(message: Message) -> str:
-    """Return the subject of a mail: printable ASCII, at most a hundred characters."""
-    text = f"{message.kind}: {message.body.get('site_id') or message.body['scope']}"
-    return "".join(character if " " <= character <= "~" else "?" for character in text)[:_SUBJECT]
-
-
-def words(message: Message) -> str:
-    """Return the text of a mail: the line, and below it of whom it speaks."""
-    body = message.body
-    lines = [body["text"]]
-    if devices := body.get("device_ids"):
-        more = body["told"] - len(devices)
-        lines += ["", *devices, *([f"and {more} more"] if more > 0 else [])]
-    for site in body.get("largest", ()):
-        lines.append(f"- {site['site_id']}: {site.get('told', site['silent'])}")
-    lines += ["", f"{message.kind}, judged at {body['at']}", message.dedup_id]
-    return "\n".join(lines)
 
 
 @cache
