@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from hvac_heartbeat.local.fleet.incidents import SECOND
+from tests.simulated_month.truth import told_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,8 @@ class Counts:
     fleet_silences: int
     deaf: int
     told_soon: int
+    alive_in_outages: int
+    alive_otherwise: int
     false: int
     missed: int
     twice: int
@@ -174,6 +177,7 @@ def count(stage: Stage, play: Play) -> Counts:
     written = Counter(map(_key, _written(stage)))
     expected = Counter(_key((one.at, one.kind, one.scope, one.body)) for one in oracle.outbox.messages)
     contents = Counter((kind, scope, said) for _, kind, scope, said in written.elements())
+    alive = told_alive(play.fleet, oracle.episodes)
     scopes = Counter(scope for _, _, scope, _ in written.elements())
     return Counts(
         sweeps=play.sweeps,
@@ -187,6 +191,8 @@ def count(stage: Stage, play: Play) -> Counts:
         fleet_silences=len(oracle.judgement.fleet_silences),
         deaf=len(oracle.judgement.deaf),
         told_soon=play.punctuality.soon,
+        alive_in_outages=alive.in_outages,
+        alive_otherwise=alive.otherwise,
         false=(written - expected).total(),
         missed=(expected - written).total(),
         twice=sum(number - 1 for number in contents.values()),
