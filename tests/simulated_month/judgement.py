@@ -46,6 +46,7 @@ class Judgement:
     fleet_silences: list[FleetSilence] = field(default_factory=list)
     deaf: list[Span] = field(default_factory=list)
     now: int = 0
+    is_hushed: bool = False  # nobody at all was heard for a minute
 
     def turn_to(self, now: int) -> None:
         """Look at the fleet at a later time."""
@@ -78,13 +79,14 @@ class Judgement:
     def views(self) -> list[View]:
         """Return how every counted device looks."""
         heard_from = self._heard_from()
+        counted = [device for device in self.facts.devices.values() if not self.maintenance.covers(device)]
+        newest = max((device.last_seen for device in counted), default=NEVER)
+        self.is_hushed = newest < self.now - MINUTE
         return [
-            self._view(device, max(heard_from, self.maintenance.ended_for(device)))
-            for device in self.facts.devices.values()
-            if not self.maintenance.covers(device)
+            self._view(device, max(heard_from, self.maintenance.ended_for(device)), newest) for device in counted
         ]
 
-    def _view(self, device: Device, heard_from: int) -> View:
+    def _view(self, device: Device, heard_from: int, newest: int) -> View:
         limit = self.facts.stale_after(device)
         quiet_from = max(device.last_seen, heard_from)
         silent_for = self.now - quiet_from
@@ -95,7 +97,9 @@ class Judgement:
             last = device.lives[-2].last
             if device.lives[-1].first - max(last, heard_from) > limit:
                 out_from = last
-        return View(device, limit, quiet_from, silent_for > limit, 2 * silent_for > 3 * limit, out_from)
+        is_proven = newest - quiet_from > limit or self.now - newest > limit
+        is_due = 2 * silent_for > 3 * limit and is_proven
+        return View(device, limit, quiet_from, silent_for > limit, is_due, out_from)
 
     def note_fleet_silence(self, views: list[View], unreachable: Span | None, canary: str | None) -> bool:
         """Begin and end the silence of the fleet, look for evidence that it was us, and say if anything changed."""

@@ -39,7 +39,7 @@ class Punctuality:
                     self.soon += is_soon
                     self.late += not is_soon
         self._swept_at = now
-        self._could_tell = not oracle.judgement.is_fleet_silent
+        self._could_tell = not (oracle.judgement.is_fleet_silent or oracle.judgement.is_hushed)
 
     def _has_no_excuse(self, oracle: Oracle, episode: Episode) -> bool:
         """Say whether the rules that held a minute ago would have told of the episode then, had it been due."""
