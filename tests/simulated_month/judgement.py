@@ -82,9 +82,7 @@ class Judgement:
         counted = [device for device in self.facts.devices.values() if not self.maintenance.covers(device)]
         newest = max((device.last_seen for device in counted), default=NEVER)
         self.is_hushed = newest < self.now - MINUTE
-        return [
-            self._view(device, max(heard_from, self.maintenance.ended_for(device)), newest) for device in counted
-        ]
+        return [self._view(device, max(heard_from, self.maintenance.ended_for(device)), newest) for device in counted]
 
     def _view(self, device: Device, heard_from: int, newest: int) -> View:
         limit = self.facts.stale_after(device)

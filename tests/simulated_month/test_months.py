@@ -25,6 +25,10 @@ _BROKEN: Final = {
     ),
     "a drained queue is not waited for": ("FILTER (WHERE is_late) >= 3", "FILTER (WHERE is_late) >= 300000"),
     "flapping ends too early": ("interval '15 minutes', false)", "interval '5 minutes', false)"),
+    "known after two heartbeats": ("WHERE silence.device_id = device) >= 3", "WHERE silence.device_id = device) >= 2"),
+    "the end is told in maintenance": ("AND NOT told_closed AND is_maintained(device_id)", "AND false"),
+    "told again with the next of its site": ("AND NOT told_closed AND NOT told_open\n", "AND NOT told_closed\n"),
+    "told of before our outage shows": ("AND (quiet_from < newest - stale_after OR", "AND (true OR"),
 }
 
 
