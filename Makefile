@@ -16,10 +16,10 @@ SHOW_PROGRESS = while read -r did name _; do case "$$did" in \
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-.PHONY: help run serve test check bench lock clean package deploy-tools
+.PHONY: help run serve test check simulate-months bench lock clean package deploy-tools
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 17
 
 run: $(READY) ## send the sample events to a throwaway PostgreSQL (or DB_HOST…) and show the rows
 	@$(BIN)/hvac-heartbeat run $(ARGS)
@@ -35,6 +35,9 @@ check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+simulate-months: $(READY) ## hold the sweep against its oracle over a thousand simulated months (ARGS="--seeds 50")
+	@$(BIN)/python -m tests.simulated_month $(ARGS)
 
 bench: $(BENCH)/.installed ## measure against peers and against the floor (ARGS=NAME, ARGS=--quick)
 	@PYTHONPATH=src $(BENCH)/bin/python -m benchmarks $(ARGS)

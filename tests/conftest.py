@@ -69,6 +69,7 @@ _SLOW = (
     "/tests/database/test_tls.py",
     "/tests/end_to_end/test_consent.py",
     "/tests/end_to_end/test_readme.py",
+    "/tests/simulated_month/",
     "/tests/unit/test_workers.py",
     "/tests/triggers/test_database_away.py",
 )

@@ -76,14 +76,14 @@ CALLED: Final = {
 }
 _TELLING_FUNCTIONS: Final = {
     "glance()": "fleet_glance",
-    f"quiet_devices({_TIME})": "TABLE(device_id ",
-    "count_silent()": "silent_part",
+    f"quiet_devices({_TIME}, {_TIME})": "TABLE(device_id ",
+    f"count_silent({_TIME})": "silent_part",
     "is_maintained(text)": "boolean",
     f"is_known(text, {_TIME})": "boolean",
     "survey(fleet_glance)": "fleet_survey",
     "note_fleet_silence(fleet_glance, silent_part, tstzrange, text)": "void",
     "close_episodes()": "bigint",
-    "open_episodes(text[])": "bigint",
+    f"open_episodes(text[], {_TIME})": "bigint",
     f"time_in_words({_TIME})": "text",
     "how_many(bigint, text)": "text",
     "untold()": "SETOF site_news",

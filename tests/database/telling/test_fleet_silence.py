@@ -155,3 +155,37 @@ def test_while_we_are_behind_nobody_is_told_of(fleet: Fleet) -> None:
         told += fleet.sweep()
     assert states(told) == ["Ingest Deaf began"]
     assert states(fleet.live(600, *ALL)) == ["Ingest Deaf ended"]
+
+
+def test_no_device_is_told_of_while_our_outage_does_not_show_yet(fleet: Fleet) -> None:
+    """Who beat long before our outage is due before everybody is stale, but nobody else was heard since either."""
+    fleet.live(600, *ALL)
+    fleet.live(90, *ALL, silent=SITES["a"])
+    fleet.wait(100)
+    assert fleet.sweep() == []
+    fleet.wait(25)
+    assert states(fleet.sweep()) == ["Ingest Deaf began"]
+
+
+def test_a_fleet_too_small_to_count_as_silent_is_told_of_all_the_same(fleet: Fleet) -> None:
+    both = SITES["a"] + SITES["b"]
+    fleet.live(600, *both)
+    fleet.live(90, *both, silent=SITES["a"])
+    fleet.wait(100)
+    assert fleet.sweep() == []
+    fleet.wait(25)
+    assert texts(fleet.sweep()) == ["a: 5 of 5 silent since 02:10 UTC"]
+
+
+def test_a_fleet_that_is_seldom_heard_is_told_of_in_time(fleet: Fleet) -> None:
+    fleet.run("INSERT INTO liveness_policy (scope, subject, stale_after) VALUES ('fleet', '', '10 minutes')")
+    fleet.live(600, *ALL)
+    told: list[dict[str, Any]] = []
+    for _ in range(3):
+        for _ in range(5):
+            fleet.wait(60)
+            told += fleet.sweep()
+        fleet.beat(*ALL[5:])
+    assert told == []
+    fleet.wait(1)
+    assert texts(fleet.sweep()) == ["a: 5 of 5 silent since 02:10 UTC"]

@@ -266,14 +266,14 @@ BEGIN
     END IF;
     last_id := coalesce((SELECT max(id) FROM message), 0);
     fleet := glance();
-    silent := count_silent();
+    silent := count_silent(fleet.newest);
     PERFORM note_fleet_silence(fleet, silent, unreachable, canary);
     is_fleet_silent := EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
     closed := close_episodes();
     opened := 0;
     PERFORM tell_fleet(fleet.devices, silent.stale);
     IF NOT is_fleet_silent THEN
-        opened := open_episodes(silent.due_sites);
+        opened := open_episodes(silent.due_sites, fleet.newest);
         PERFORM tell_sites();
         PERFORM tell_standing();
     END IF;

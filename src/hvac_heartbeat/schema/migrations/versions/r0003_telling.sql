@@ -129,12 +129,17 @@ END;
 -- The devices that count and were not seen since `seen_before`. A device is stale when it was quiet for longer than its
 -- stale_after, and due for telling after half as long again. It is out when it is stale, or came back from being stale
 -- within the last three minutes: a sweep that comes late sees a fleet that is half back.
-CREATE OR REPLACE FUNCTION quiet_devices(seen_before timestamptz)
+-- Time in which nobody at all is heard says nothing of a device, because it may be our outage, which shows only when
+-- everybody is stale. So a device is not due before the `newest` heartbeat came when it was stale already; but where
+-- nobody was heard for its stale_after, either the whole fleet counts as silent by now, or it is too small for that.
+CREATE OR REPLACE FUNCTION quiet_devices(seen_before timestamptz, newest timestamptz DEFAULT 'infinity')
 RETURNS TABLE (device_id text, site_id text, last_seen_ts timestamptz, quiet_from timestamptz, is_stale boolean,
                is_due boolean, out_from timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT device_id, site_id, last_seen_ts, quiet_from, is_stale, quiet_from < now() - stale_after * 1.5,
+    SELECT device_id, site_id, last_seen_ts, quiet_from, is_stale,
+           quiet_from < now() - stale_after * 1.5
+           AND (quiet_from < newest - stale_after OR newest < now() - stale_after),
            CASE WHEN is_stale THEN last_seen_ts
                 WHEN silent_to - greatest(silent_from, heard_from) > stale_after THEN silent_from END
       FROM (SELECT state.device_id, state.site_id, last_seen_ts, silent_from, silent_to, rule.stale_after,
@@ -158,13 +163,13 @@ END;
 
 -- How many devices were not seen for 120 seconds, how many are stale, and which sites have one that is due but untold.
 -- Here and below all joins are hash joins: no statistics can say how many devices fell silent since they were made.
-CREATE OR REPLACE FUNCTION count_silent() RETURNS silent_part
+CREATE OR REPLACE FUNCTION count_silent(newest timestamptz) RETURNS silent_part
 LANGUAGE sql STABLE PARALLEL SAFE
 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     SELECT count(*), count(*) FILTER (WHERE is_stale),
            array_agg(DISTINCT site_id) FILTER (WHERE is_due AND episode.device_id IS NULL)
-      FROM quiet_devices(now() - interval '120 seconds')
+      FROM quiet_devices(now() - interval '120 seconds', newest)
       LEFT JOIN (SELECT device_id FROM episode WHERE closed_at IS NULL) AS episode USING (device_id);
 END;
 
@@ -294,7 +299,7 @@ $$;
 
 -- Open an episode for each stale device of a site where one is due, so that a dead site is one message. Who was silent
 -- for the third time within the hour is flapping, until it is steady for a quarter of an hour.
-CREATE OR REPLACE FUNCTION open_episodes(due_sites text[]) RETURNS bigint
+CREATE OR REPLACE FUNCTION open_episodes(due_sites text[], newest timestamptz) RETURNS bigint
 LANGUAGE plpgsql
 SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
@@ -303,7 +308,7 @@ DECLARE
 BEGIN
     IF EXISTS (SELECT FROM episode WHERE closed_at IS NULL AND is_flapping) THEN
         UPDATE episode SET is_flapping = false, told_open = false, silent_from = device.last_seen_ts
-          FROM quiet_devices(now() - interval '120 seconds') AS device
+          FROM quiet_devices(now() - interval '120 seconds', newest) AS device
          WHERE device.device_id = episode.device_id AND closed_at IS NULL AND is_flapping
            AND is_due AND quiet_from < now() - interval '15 minutes';
     END IF;
@@ -315,7 +320,7 @@ BEGIN
            (SELECT count(*) FROM episode AS past
              WHERE past.device_id = silent.device_id AND past.opened_at > now() - interval '1 hour') >= 2
       FROM (SELECT device_id, site_id, last_seen_ts, bool_or(is_due) OVER (PARTITION BY site_id) AS is_told
-              FROM quiet_devices(now() - interval '120 seconds') AS device
+              FROM quiet_devices(now() - interval '120 seconds', newest) AS device
               JOIN unnest(due_sites) AS due (site_id) USING (site_id)
              WHERE is_stale AND is_known(device_id, last_seen_ts)
                AND NOT EXISTS (SELECT FROM episode
