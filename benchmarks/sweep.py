@@ -96,7 +96,7 @@ def _silence(database: Database, count: int) -> None:
 
 
 def _forget(database: Database) -> None:
-    database.admin.execute("TRUNCATE episode, message, fleet_silence")
+    database.admin.execute("TRUNCATE episode, silence_message, fleet_silence")
 
 
 def _sweep(database: Database) -> dict[str, float]:

@@ -92,7 +92,7 @@ FOREIGN = {
     "CREATE TABLE v_silences (id int)": "v_silences that is not a view of ours",
     "CREATE SEQUENCE ledger_start": "ledger_start that is not a table of ours",
     "CREATE VIEW v_deaf AS SELECT 1 AS one": "view v_deaf that is not ours: it is without deaf",
-    "CREATE TABLE message (id int, body text)": "table message that is not ours: it is without dedup_id, kind",
+    "CREATE TABLE silence_message (id int)": "table silence_message that is not ours: it is without dedup_id",
     "CREATE VIEW v_counted AS SELECT '' AS device_id": "view v_counted that is not ours: it is without site_id",
     "CREATE TYPE site_news AS (title text)": "type site_news that is not ours: it is without kind",
     "CREATE TYPE silent_part AS ENUM ('all')": "silent_part that is not a type of ours",

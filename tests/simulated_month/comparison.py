@@ -143,7 +143,7 @@ def _differ(table: str, columns: str, stage: Stage, expected: Iterable[tuple[Any
 
 
 def _written(stage: Stage) -> list[tuple[int, str, str, dict[str, Any]]]:
-    rows = stage.rows("SELECT clock.since(created_at), kind, scope, body FROM message ORDER BY id")
+    rows = stage.rows("SELECT clock.since(created_at), kind, scope, body FROM silence_message ORDER BY id")
     return [(at, kind, scope, body) for at, kind, scope, body in rows]
 
 

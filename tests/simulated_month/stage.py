@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PATH: Final = "public, clock, pg_catalog, pg_temp"
 _TABLES: Final = (
     "device_state, silence, first_heartbeat, liveness_policy, maintenance_window, deaf_interval,"
-    " episode, fleet_silence, message"
+    " episode, fleet_silence, silence_message"
 )
 _SWEEP: Final = "SELECT * FROM clock.sweep(%s, %s, %s, %s)"
 

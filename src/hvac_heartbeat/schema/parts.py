@@ -49,7 +49,7 @@ _TELLING_TABLES: Final = {
         *("is_flapping", "told_open", "told_flapping", "told_closed"),
     ),
     "fleet_silence": ("silent_from", "opened_at", "ended_at", "evidence", "is_deaf", "told_began", "told_ended"),
-    "message": (
+    "silence_message": (
         *("id", "dedup_id", "kind", "scope", "site_id", "body", "created_at"),
         *("delivered_to", "delivered_at", "attempts", "next_attempt_at", "leased_until"),
     ),

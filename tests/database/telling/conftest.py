@@ -83,10 +83,10 @@ class Fleet:
 
     def sweep(self, unreachable_for: float | None = None, canary: str | None = None) -> list[dict[str, Any]]:
         """Sweep, and return the bodies of the messages that were written."""
-        newest = self.one("SELECT coalesce(max(id), 0) FROM message")
+        newest = self.one("SELECT coalesce(max(id), 0) FROM silence_message")
         since = None if unreachable_for is None else f"[{self.now - timedelta(seconds=unreachable_for)},{self.now}]"
         self.last = self.rows("SELECT * FROM sweep(%s::tstzrange, %s)", since, canary)[0]
-        bodies = self.rows("SELECT body FROM message WHERE id > %s ORDER BY id", newest)
+        bodies = self.rows("SELECT body FROM silence_message WHERE id > %s ORDER BY id", newest)
         assert len(bodies) == self.last["messages"]
         return [row["body"] for row in bodies]
 

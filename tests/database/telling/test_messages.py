@@ -28,7 +28,7 @@ def shape(body: dict[str, Any]) -> str:
 @pytest.fixture(autouse=True)
 def every_message_has_its_shape(fleet: Fleet) -> Any:
     yield
-    written = fleet.rows("SELECT kind, scope, site_id, dedup_id, body FROM message ORDER BY id")
+    written = fleet.rows("SELECT kind, scope, site_id, dedup_id, body FROM silence_message ORDER BY id")
     for message in written:
         jsonschema_rs.validate(SCHEMA, message["body"], validate_formats=True)
         assert (message["kind"], message["scope"]) == (message["body"]["kind"], message["body"]["scope"])
@@ -61,16 +61,16 @@ def test_never_more_than_ten_messages_in_ten_minutes_and_nothing_is_lost(fleet: 
         fleet.live(60, *everybody, silent=[device for name in silent for device in STORM[name]])
     fleet.live(3_600, *everybody)
     most = fleet.one(
-        "SELECT max((SELECT count(*) FROM message AS other WHERE other.created_at <= message.created_at "
-        "AND other.created_at > message.created_at - interval '10 minutes')) FROM message"
+        "SELECT max((SELECT count(*) FROM silence_message AS other WHERE other.created_at <= message.created_at "
+        "AND other.created_at > message.created_at - interval '10 minutes')) FROM silence_message AS message"
     )
     assert 6 < most <= 10
     assert fleet.one("SELECT count(*) FROM episode WHERE NOT told_closed") == 0
     told = fleet.one(
-        "SELECT sum((body->>'told')::int) FROM message WHERE kind = 'Silence Opened' AND scope <> 'standing'"
+        "SELECT sum((body->>'told')::int) FROM silence_message WHERE kind = 'Silence Opened' AND scope <> 'standing'"
     )
     assert told == fleet.one("SELECT count(*) FROM episode WHERE told_open")
-    assert fleet.one("SELECT sum((body->>'told')::int) FROM message WHERE kind = 'Silence Ended'") == told
+    assert fleet.one("SELECT sum((body->>'told')::int) FROM silence_message WHERE kind = 'Silence Ended'") == told
 
 
 def test_what_stands_for_over_a_day_is_told_again_once_a_day(fleet: Fleet) -> None:
@@ -113,7 +113,7 @@ def test_messages_are_kept_for_thirty_days(fleet: Fleet) -> None:
             fleet.wait(days * 86_400)
             fleet.beat(*dead, *QUIET)
             fleet.sweep()
-            assert fleet.one("SELECT count(*) FROM message WHERE scope = 'site'") == kept
+            assert fleet.one("SELECT count(*) FROM silence_message WHERE scope = 'site'") == kept
         fleet.wait(-days * 86_400)
 
 

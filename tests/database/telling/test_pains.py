@@ -105,7 +105,7 @@ def test_10_hot_rows_and_growth(fleet: Fleet) -> None:
         fleet.live(60, *ALL)
     assert fleet.rows("SELECT device_id FROM episode") == []
     assert fleet.rows("SELECT opened_at FROM fleet_silence") == []
-    assert fleet.rows("SELECT body FROM message") == []
+    assert fleet.rows("SELECT body FROM silence_message") == []
 
 
 def test_11_an_alert_is_lost_in_a_crash(fleet: Fleet) -> None:

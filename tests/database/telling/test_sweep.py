@@ -34,7 +34,7 @@ def test_two_sweeps_at_once_tell_once(fleet: Fleet) -> None:
             assert fleet.last["is_skipped"]
         assert fleet.sweep() == []
         assert not fleet.last["is_skipped"]
-    assert fleet.one("SELECT count(*) FROM message") == 1
+    assert fleet.one("SELECT count(*) FROM silence_message") == 1
 
 
 def test_a_sweep_that_is_killed_leaves_nothing_and_the_next_one_tells(fleet: Fleet) -> None:
@@ -45,7 +45,7 @@ def test_a_sweep_that_is_killed_leaves_nothing_and_the_next_one_tells(fleet: Fle
     fleet.run("SELECT pg_terminate_backend(%s, 5000)", other.info.backend_pid)
     with contextlib.suppress(psycopg.OperationalError):
         other.close()
-    assert fleet.one("SELECT (SELECT count(*) FROM episode) + (SELECT count(*) FROM message)") == 0
+    assert fleet.one("SELECT (SELECT count(*) FROM episode) + (SELECT count(*) FROM silence_message)") == 0
     assert texts(fleet.sweep()) == ["building-a: 5 of 5 silent since 02:10 UTC"]
 
 

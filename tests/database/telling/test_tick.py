@@ -117,11 +117,11 @@ def test_what_was_refused_is_sent_again_later_with_the_same_id(
     body = function.tick()
     assert (body["delivered"], body["undelivered"]) == (0, 1)
     assert function.tick()["undelivered"] == 0, "not before half a minute is over"
-    connection.execute("UPDATE message SET next_attempt_at = now()")
+    connection.execute("UPDATE silence_message SET next_attempt_at = now()")
     slack.status = 200
     assert function.tick()["delivered"] == 1
     assert len({posted["dedup_id"] for posted in slack.posted}) == 1
-    assert connection.execute("SELECT attempts, delivered_to FROM message").fetchone() == (1, ["webhook"])
+    assert connection.execute("SELECT attempts, delivered_to FROM silence_message").fetchone() == (1, ["webhook"])
     assert "secret" not in json.dumps(function.log())
 
 
@@ -130,7 +130,7 @@ def test_without_a_channel_nothing_is_leased(
 ) -> None:
     monkeypatch.delenv("HEARTBEAT_WEBHOOK_URL")
     assert "delivered" not in function.tick()
-    assert connection.execute("SELECT count(*) FROM message WHERE leased_until IS NULL").fetchone() == (1,)
+    assert connection.execute("SELECT count(*) FROM silence_message WHERE leased_until IS NULL").fetchone() == (1,)
 
 
 def test_the_first_sweep_after_an_outage_says_since_when_the_database_was_away(

@@ -84,7 +84,7 @@ END;
 CREATE OR REPLACE FUNCTION put_message(kind text, scope text, site_id text, content text, body jsonb) RETURNS void
 LANGUAGE sql
 BEGIN ATOMIC
-    INSERT INTO message (dedup_id, kind, scope, site_id, body, created_at, next_attempt_at)
+    INSERT INTO silence_message (dedup_id, kind, scope, site_id, body, created_at, next_attempt_at)
     VALUES (replace(lower(put_message.kind), ' ', '-') || '-' || put_message.scope || '-' || md5(content),
             put_message.kind, put_message.scope, put_message.site_id,
             jsonb_build_object('version', 1, 'kind', put_message.kind, 'scope', put_message.scope, 'at', now())
@@ -111,7 +111,7 @@ AS $$
 DECLARE
     news   site_news[];
     one    site_news;
-    budget integer := greatest(0, 6 - (SELECT count(*) FROM message
+    budget integer := greatest(0, 6 - (SELECT count(*) FROM silence_message
                                         WHERE scope = 'site' AND created_at > now() - interval '10 minutes'));
 BEGIN
     IF NOT EXISTS (SELECT FROM episode WHERE NOT told_closed AND (closed_at IS NOT NULL OR NOT told_open)) THEN
@@ -133,7 +133,7 @@ $$;
 CREATE OR REPLACE FUNCTION may_tell_digest() RETURNS boolean
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT NOT EXISTS (SELECT FROM message
+    SELECT NOT EXISTS (SELECT FROM silence_message
                         WHERE scope IN ('digest', 'standing') AND created_at > now() - interval '5 minutes');
 END;
 
@@ -184,7 +184,7 @@ LANGUAGE plpgsql
 AS $$
 BEGIN
     IF NOT may_tell_digest()
-       OR EXISTS (SELECT FROM message WHERE scope = 'standing' AND created_at > now() - interval '24 hours') THEN
+       OR EXISTS (SELECT FROM silence_message WHERE scope = 'standing' AND created_at > now() - interval '24 hours') THEN
         RETURN;
     END IF;
     PERFORM put_message('Silence Opened', 'standing', NULL, now()::text, body)
@@ -217,7 +217,7 @@ DECLARE
 BEGIN
     FOR silence IN SELECT * FROM fleet_silence WHERE NOT told_ended AND (ended_at IS NOT NULL OR NOT told_began)
                     ORDER BY opened_at LOOP
-        EXIT WHEN (SELECT count(*) FROM message
+        EXIT WHEN (SELECT count(*) FROM silence_message
                     WHERE scope = 'fleet' AND created_at > now() - interval '10 minutes') >= 2;
         state := CASE WHEN silence.ended_at IS NULL THEN 'began' ELSE 'ended' END;
         PERFORM put_message('Ingest Deaf', 'fleet', NULL, state || ' ' || silence.opened_at,
@@ -264,7 +264,7 @@ BEGIN
         RETURN QUERY SELECT true, 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, false;
         RETURN;
     END IF;
-    last_id := coalesce((SELECT max(id) FROM message), 0);
+    last_id := coalesce((SELECT max(id) FROM silence_message), 0);
     fleet := glance();
     silent := count_silent(fleet.newest);
     PERFORM note_fleet_silence(fleet, silent, unreachable, canary);
@@ -277,9 +277,9 @@ BEGIN
         PERFORM tell_sites();
         PERFORM tell_standing();
     END IF;
-    DELETE FROM message WHERE created_at < now() - interval '30 days';
+    DELETE FROM silence_message WHERE created_at < now() - interval '30 days';
     RETURN QUERY SELECT false, fleet.devices, silent.stale, opened, closed,
-                        (SELECT count(*) FROM message WHERE id > last_id), is_fleet_silent;
+                        (SELECT count(*) FROM silence_message WHERE id > last_id), is_fleet_silent;
 END
 $$;
 
@@ -299,8 +299,8 @@ BEGIN
         RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
     END IF;
     RETURN QUERY
-    UPDATE message SET leased_until = now() + interval '60 seconds'
-     WHERE id IN (SELECT id FROM message
+    UPDATE silence_message SET leased_until = now() + interval '60 seconds'
+     WHERE id IN (SELECT id FROM silence_message
                    WHERE created_at > now() - interval '24 hours' AND next_attempt_at <= now()
                      AND coalesce(leased_until <= now(), true) AND NOT delivered_to @> channels
                    ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED)
@@ -318,7 +318,7 @@ BEGIN
     IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
         RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
     END IF;
-    UPDATE message
+    UPDATE silence_message
        SET delivered_to = ARRAY(SELECT DISTINCT channel FROM (
                                     SELECT unnest(delivered_to) UNION SELECT jsonb_array_elements_text(got)
                                 ) AS has (channel) ORDER BY channel),

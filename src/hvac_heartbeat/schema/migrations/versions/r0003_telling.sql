@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS fleet_silence (
 CREATE UNIQUE INDEX IF NOT EXISTS fleet_silence_open ON fleet_silence ((true)) WHERE ended_at IS NULL;
 
 -- The outbox.
-CREATE TABLE IF NOT EXISTS message (
+CREATE TABLE IF NOT EXISTS silence_message (
     id              bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     dedup_id        text        NOT NULL UNIQUE,
     kind            text        NOT NULL CHECK (kind IN ('Silence Opened', 'Silence Ended', 'Ingest Deaf')),
@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS message (
     next_attempt_at timestamptz NOT NULL,
     leased_until    timestamptz
 );
-CREATE INDEX IF NOT EXISTS message_created_at ON message (created_at);
+CREATE INDEX IF NOT EXISTS silence_message_created_at ON silence_message (created_at);
 
 -- Who came back lately is asked of the ledger by the end of the silence. Silences are written in the order of their
 -- ends, so that ranges of pages are enough.
