@@ -16,7 +16,7 @@ _SECONDS: Final = 80
 
 # Each of them breaks one rule. That the months see it is what makes them worth their time.
 _BROKEN: Final = {
-    "told later than after half as long again": ("stale_after * 1.5,", "stale_after * 1.6,"),
+    "told later than after half as long again": ("stale_after * 1.5\n", "stale_after * 1.6\n"),
     "stale at the limit": ("< now() - rule.stale_after AS", "<= now() - rule.stale_after AS"),
     "grace says that a device is back": ("               AND last_seen_ts >= now() - stale_after\n", ""),
     "late heartbeats are no evidence": (
