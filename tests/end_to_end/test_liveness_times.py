@@ -28,7 +28,7 @@ def test_the_database_s_way_to_write_times_makes_no_difference(fleet: Fleet) -> 
     assert "connected and logged in" in fleet.call("check").out
 
 
-@pytest.mark.parametrize("time", ["infinity", "0044-03-15 BC", "20000-01-01"])
+@pytest.mark.parametrize("time", ["0044-03-15 BC", "20000-01-01"])
 def test_a_time_of_another_program_that_python_cannot_tell_hides_no_other_device(fleet: Fleet, time: str) -> None:
     fleet.heartbeats("d", "s", *minutes(20, 9))
     fleet.connection.execute(
