@@ -39,22 +39,6 @@ def test_without_a_heartbeat_every_command_says_that_there_is_nothing(fleet: Fle
     assert "No outage of ours was ever added" in fleet.out("deaf", "list", "--all")
 
 
-def test_the_database_s_way_to_write_times_makes_no_difference(fleet: Fleet) -> None:
-    fleet.heartbeats("d", "s", *minutes(20, 9))
-    fleet.out("maintenance", "add", "--device", "d", "--from", "2026-02-03", "--until", "2026-02-04")
-    told = [("silences", "--since", "1d"), ("maintenance", "list", "--all"), ("policy", "show")]
-    before = [fleet.json(*arguments) for arguments in told]
-    name = fleet.connection.info.dbname
-    fleet.connection.execute(f"ALTER DATABASE {name} SET datestyle = 'German'".encode())
-    fleet.connection.execute(f"ALTER DATABASE {name} SET intervalstyle = 'iso_8601'".encode())
-    after = [fleet.json(*arguments) for arguments in told]
-    assert [row["silent_from"] for row in after[0]] == [row["silent_from"] for row in before[0]]
-    assert after[1:] == before[1:]
-    for arguments in (*READING, ("stale",), ("device", "d"), ("policy", "set", "5m"), ("deaf", "add")):
-        fleet.out(*arguments)
-    assert "connected and logged in" in fleet.call("check").out
-
-
 def test_status_counts_the_fleet_and_lists_the_worst_site_first(fleet: Fleet) -> None:
     fleet.heartbeats("a1", "a-good", *minutes(1))
     fleet.heartbeats("b1", "b-half", *minutes(1))
@@ -191,7 +175,7 @@ def test_a_hostile_name_is_shown_as_text_not_obeyed(fleet: Fleet) -> None:
         "INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES (%s, %s, now() - interval '1 day')",
         (name, name),
     )
-    fleet.out("maintenance", "add", "--device", name, "--note", "\x1b[2J", "--from", "+1h")
+    assert fleet.call("maintenance", "add", "--device", name, "--note", "\x1b[2J", "--from", "+1h").code == 0
     calls = (*READING, ("status", "--site", name), ("device", name), ("policy", "set", "5m", "--site", name))
     for arguments in (*calls, ("device", name + "?"), ("report", "--by", "device"), ("policy", "show")):
         if "--json" in arguments:

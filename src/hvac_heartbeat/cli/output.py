@@ -111,8 +111,8 @@ def moment(value: datetime, *, now: datetime | None = None) -> str:
 
 
 def duration(value: timedelta) -> str:
-    """Phrase a length of time by its two largest units: `3 d 4 h`, `5 min 2 s`."""
-    seconds = int(value.total_seconds())
+    """Phrase a length of time by its two largest units: `3 d 4 h`, `5 min 2 s`; what is still to come is `0 s`."""
+    seconds = max(int(value.total_seconds()), 0)
     parts = []
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, seconds = divmod(seconds, length)

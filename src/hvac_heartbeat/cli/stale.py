@@ -54,6 +54,6 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "device_id": row["device_id"],
         "site_id": row["site_id"],
-        "last_seen_ts": row["last_seen_ts"].isoformat(),
+        "last_seen_ts": row["last_seen_ts"] and row["last_seen_ts"].isoformat(),
         "age_s": round(row["age"].total_seconds(), 3),
     }

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import psycopg
 
 # The product's SQL sets the search_path, on which now() is found, to the schema of device_state.
-ITS_PATH = "relnamespace::regnamespace || ', pg_temp'"
+ITS_PATH = """concat_ws(', ', relnamespace::regnamespace,
+                            nullif(typnamespace::regnamespace::text, 'pg_catalog'), 'pg_temp')"""
 SEARCH_PATH = "public, clock, pg_catalog, pg_temp"
 SQL_WITH_CLOCK = SQL.replace(ITS_PATH, f"'{SEARCH_PATH}'")
 CLOCK = """

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hvac_heartbeat.aws import handler as wiring
+from tests.database.invocation import wait_until
 from tests.database.ledger_law.schema import LEDGER
 
 if TYPE_CHECKING:
@@ -168,3 +170,23 @@ def test_ids_of_another_type_are_found_in_the_ledger(
         handler({"device_id": "D", "site_id": "s", "received_at": str(at(minutes))})
     assert silences(connection) == [(at(-60), at(-40), "s"), (at(-40), at(-10), "s")]
     assert first(connection) == [(at(-60),)]
+
+
+def test_ids_of_a_type_from_another_schema_are_found_by_the_table_s_key(
+    handler: Handler, connection: psycopg.Connection
+) -> None:
+    connection.execute("CREATE SCHEMA extensions; CREATE EXTENSION citext SCHEMA extensions; DROP VIEW v_devices_stale")
+    connection.execute("ALTER TABLE device_state ALTER device_id TYPE extensions.citext")
+    connection.execute(LEDGER)
+    for minutes in (-60, -10):
+        handler({"device_id": "d", "site_id": "s", "received_at": str(at(minutes))})
+    connection.execute(
+        "INSERT INTO device_state (device_id, site_id, last_seen_ts)"
+        " SELECT 'other' || number, 's', now() FROM generate_series(1, 5000) AS number"
+    )
+    connection.execute("ANALYZE device_state; SELECT pg_stat_reset()")
+    handler({"device_id": "d", "site_id": "s", "received_at": str(at(-40))})
+    assert silences(connection) == [(at(-60), at(-40), "s"), (at(-40), at(-10), "s")]
+    wiring.reset()  # what a session has counted is told when it ends
+    found = "SELECT idx_scan > 0, seq_scan FROM pg_stat_user_tables WHERE relname = 'device_state'"
+    wait_until(lambda: connection.execute(found).fetchone() == (True, 0))

@@ -4,11 +4,17 @@
 -- nothing of anybody else's, and makes again what is missing of its own: it may be run twice. Run it in one transaction.
 
 -- Heartbeats queue up behind whoever waits for a lock on the table, so this gives up soon and can be tried again.
--- Everything goes where device_state is, and the functions look nowhere else ("FROM CURRENT" below).
+-- Everything goes where device_state is, and the functions look nowhere else ("FROM CURRENT" below) but where the type
+-- of its ids is: without that type's operators (citext's, say) no index finds a device.
 SELECT set_config('lock_timeout', '500ms', true),
        set_config('hvac_heartbeat.search_path', current_setting('search_path'), true),
-       set_config('search_path', relnamespace::regnamespace || ', pg_temp', true)
-  FROM pg_class WHERE oid = to_regclass('device_state');
+       set_config('search_path',
+                  concat_ws(', ', relnamespace::regnamespace,
+                            nullif(typnamespace::regnamespace::text, 'pg_catalog'), 'pg_temp'), true)
+  FROM pg_class
+  JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'device_id'
+  JOIN pg_type ON pg_type.oid = atttypid
+ WHERE pg_class.oid = to_regclass('device_state');
 
 -- ---------------------------------------------------------------------------------------------------------- facts
 
