@@ -43,7 +43,7 @@ def build(connection: psycopg.Connection, changes: Mapping[str, str] | None = No
     for sql in product:
         with connection.transaction():
             connection.execute(f"SET LOCAL search_path = {_PATH}".encode())
-            connection.execute(sql.replace("|| ', pg_temp'", f"|| '{_PATH[6:]}'").encode())
+            connection.execute(sql.replace("'pg_temp')", f"'{_PATH.removeprefix('public, ')}')").encode())
     connection.execute(f"SET search_path = {_PATH}".encode())
     connection.execute(after.replace("{upsert}", _upsert()).encode())
 

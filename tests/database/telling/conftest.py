@@ -105,7 +105,7 @@ class Fleet:
 def migrate(connection: psycopg.Connection, sql: str) -> None:
     """Run a migration under the clock, in the transaction that is open."""
     connection.execute(f"SET LOCAL search_path = {_PATH}".encode())
-    connection.execute(sql.replace("|| ', pg_temp'", f"|| '{_PATH.removeprefix('public')}'").encode())
+    connection.execute(sql.replace("'pg_temp')", f"'{_PATH.removeprefix('public, ')}')").encode())
 
 
 @pytest.fixture

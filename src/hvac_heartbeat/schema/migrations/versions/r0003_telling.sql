@@ -4,7 +4,7 @@
 
 -- Makes again what is missing of its own, and may be run twice. Run it in one transaction.
 SELECT set_config('hvac_heartbeat.search_path', current_setting('search_path'), true),
-       set_config('search_path', relnamespace::regnamespace || ', pg_temp', true)
+       set_config('search_path', concat_ws(', ', relnamespace::regnamespace, 'pg_temp'), true)
   FROM pg_class WHERE oid = to_regclass('device_state');
 
 -- --------------------------------------------------------------------------------------------------------- tables
