@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hvac_heartbeat.schema import migrate
-from hvac_heartbeat.schema.migrations.versions.r0002_ledger import SQL
+from hvac_heartbeat.schema import revisions
+from hvac_heartbeat.schema.migrations.versions.r0002_ledger import SQL, revision
 from tests.database.ledger.clock import ITS_PATH, SEARCH_PATH, SQL_WITH_CLOCK, at
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def definitions(connection: psycopg.Connection) -> dict[tuple[str, str], str]:
 
 def test_the_ledger_under_test_is_the_product_s_but_for_the_clock(ledger: Ledger, empty_database: Database) -> None:
     with empty_database.connect() as connection:
-        migrate(connection)
+        with revisions.one_at_a_time(connection) as transaction:
+            revisions.upgrade(transaction, revision)
         made = definitions(connection)
     tested: dict[Any, str] = {
         what: text.replace("clock.now()", "now()").replace(
