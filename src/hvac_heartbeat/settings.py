@@ -148,7 +148,7 @@ def _check_credentials(given: Mapping[str, str], *, iam_auth: bool) -> None:
     missing = tuple(name for name in ("DB_HOST", "DB_NAME", "DB_USER") if name not in given)
     if missing:
         raise SettingsError(
-            f"set {', '.join(missing)} to name the database to write to, or DB_SECRET_ARN to a secret that does",
+            f"set {', '.join(missing)} to name the database, or DB_SECRET_ARN to a secret that does",
             variables=missing,
         )
     # On a unix socket the server may know us by our account.
