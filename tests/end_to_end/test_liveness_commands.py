@@ -175,7 +175,8 @@ def test_a_hostile_name_is_shown_as_text_not_obeyed(fleet: Fleet) -> None:
         "INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES (%s, %s, now() - interval '1 day')",
         (name, name),
     )
-    fleet.out("maintenance", "add", "--device", name, "--note", "\x1b[2J", "--from", "+1h")
+    added = fleet.call("maintenance", "add", "--device", name, "--note", "\x1b[2J", "--from", "+1h")
+    assert (added.code, "\x1b" in added.out) == (0, False)
     calls = (*READING, ("status", "--site", name), ("device", name), ("policy", "set", "5m", "--site", name))
     for arguments in (*calls, ("device", name + "?"), ("report", "--by", "device"), ("policy", "show")):
         if "--json" in arguments:

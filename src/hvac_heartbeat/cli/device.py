@@ -49,7 +49,7 @@ def device(
         console.print(f"\n[bold]silences that count[/]{last}")
         show_silences(silences, of_one_device=True)
     else:
-        console.print("\nNo silence of it counts; `hvac-heartbeat silences --device` lists those that do not, too.")
+        console.print("\nNo silence of it counts; `hvac-heartbeat silences --device` lists all of them.")
 
 
 def _missing(found: Ledger, device_id: str) -> str:

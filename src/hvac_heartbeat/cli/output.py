@@ -35,7 +35,7 @@ HEADINGS = {
 }
 _FOLDED = ("device_id", "site_id", "agent_version", "of", "note")
 _NAMES = ("device_id", "site_id")
-_NAME_ROOM = 24  # characters that a long name keeps before a column is left out for it
+_NAME_ROOM = 20  # characters that a long name keeps before a column is left out for it
 _PER_CENT_DIGITS = Decimal("0.0001")  # three seconds of a month
 _ENDLESS = 10_000  # characters: wider than any table
 STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}

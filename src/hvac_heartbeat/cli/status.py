@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.cli.arguments import AsJson, Limit, Site
@@ -48,7 +49,7 @@ def status(*, site: Site = None, limit: Limit = None, as_json: AsJson = False) -
         bounded = sites if limit is None else sites[:limit]
         print_json({"fleet" if site is None else "site": total, "deaf_since": deaf_since, "sites": bounded} | of_site)
         return
-    console.print(_in_one_line(total, sites), markup=False)
+    console.print(textwrap.fill(_in_one_line(total, sites), console.width), markup=False, soft_wrap=True)
     if deaf_since is not None:
         console.print(_deaf(deaf_since), markup=False, soft_wrap=True)
     if site is not None:
