@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.end_to_end.fleet import minutes
@@ -67,3 +73,26 @@ def test_a_long_name_ends_in_an_ellipsis_and_a_note_goes_on_in_the_next_line(fle
     fleet.call("deaf", "add", "--note", "the broker was moved to another hall and nobody told us of it in time")
     assert "in time" in " ".join(fleet.out("deaf", "list").split())
     assert "no further silence counts until it ends" in fleet.out("status")
+
+
+def test_serve_prints_the_variables_with_which_the_other_commands_read_its_database() -> None:
+    command = Path(sys.executable).with_name("hvac-heartbeat")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DB_")}
+    server = subprocess.Popen(
+        [command, "serve", "--port", "0"], env=environment, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    try:
+        assert server.stdout
+        said = ""
+        for line in server.stdout:
+            said += line
+            if line.startswith("Listening"):
+                break
+        exports = dict(word.split("=", 1) for word in re.findall(r"DB_\w+=\S+", said))
+        ended = subprocess.run(
+            [command, "status"], env=environment | exports, capture_output=True, text=True, check=True
+        )
+        assert ended.stdout == "No device has sent a heartbeat yet.\n"
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.communicate(timeout=20)
