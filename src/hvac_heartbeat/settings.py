@@ -110,7 +110,7 @@ def _check_credentials(given: Mapping[str, str], *, iam_auth: bool) -> None:
         return
     missing = ", ".join(name for name in ("DB_HOST", "DB_NAME", "DB_USER") if name not in given)
     if missing:
-        raise SettingsError(f"set {missing} to name the database to write to, or DB_SECRET_ARN to a secret that does")
+        raise SettingsError(f"set {missing} to name the database, or DB_SECRET_ARN to a secret that does")
     # On a unix socket the server may know us by our account.
     if not ways and not given["DB_HOST"].startswith("/"):
         ways_in = "DB_PASSWORD, or DB_SECRET_ARN, or DB_IAM_AUTH=true"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hvac_heartbeat import schema
 from hvac_heartbeat.cli.serve import PORT
 from tests.triggers.test_serve import served
 
@@ -51,13 +52,21 @@ def test_run_shows_what_is_printed(hvac: Callable[..., Ended]) -> None:
     assert f"\n{timeless(after)}" in out
 
 
-def test_the_sql_changes_after_how_long_a_device_is_stale(connection: psycopg.Connection) -> None:
+def test_the_sql_makes_the_stale_view_follow_the_rules_and_maintenance(connection: psycopg.Connection) -> None:
+    schema.migrate(connection)
+    connection.execute("UPDATE ledger_start SET started_at = '2024-01-01Z'")
     connection.execute(
         "INSERT INTO device_state (device_id, site_id, last_seen_ts) VALUES"
-        " ('late', 's', now() - interval '5 minutes'), ('gone', 's', now() - interval '11 minutes')"
+        " ('late', 's', now() - interval '5 minutes'), ('gone', 's', now() - interval '26 minutes'),"
+        " ('retired', 's', now() - interval '1 day')"
     )
     stale = "SELECT array_agg(device_id ORDER BY device_id) FROM v_devices_stale"
-    assert connection.execute(stale).fetchone() == (["gone", "late"],)
+    connection.execute("INSERT INTO liveness_policy (scope, subject, stale_after) VALUES ('fleet', '', '25 minutes')")
+    connection.execute(
+        "INSERT INTO maintenance_window (scope, subject, starts_at)"
+        " VALUES ('device', 'retired', now() - interval '1 day')"
+    )
+    assert connection.execute(stale).fetchone() == (["gone", "late", "retired"],)
     [statement] = re.findall(r"```sql\n(CREATE OR REPLACE VIEW.*?)```", README, re.DOTALL)
     connection.execute(statement)
     assert connection.execute(stale).fetchone() == (["gone"],)

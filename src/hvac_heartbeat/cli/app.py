@@ -43,7 +43,7 @@ app = typer.Typer(
     "name the database; `run` and `serve` start one of their own without them.",
 )
 app.command(epilog=EPILOG, short_help="Send the sample events and show the rows.")(run.run)
-app.command(epilog=EPILOG, short_help="Create the table and the view.")(migrate.migrate)
+app.command(epilog=EPILOG, short_help="Create the table, the view and the ledger.")(migrate.migrate)
 app.command(epilog=EPILOG, short_help="Send an event and print its answer.")(send.send)
 app.command(epilog=EPILOG, short_help="List the devices that are stale.")(stale.stale)
 app.command(epilog=EPILOG, short_help="Say how the fleet and its sites are now.")(status.status)

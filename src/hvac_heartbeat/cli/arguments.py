@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 EPILOG = "Exit codes: 0 done; 1 something was refused or failed; 2 the call or the settings are wrong."
 
-_UNITS_S = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
+_UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 _LONGEST_S = 36_525 * 86_400  # PostgreSQL makes no error of an interval that overflows
 _LENGTH = re.compile(r"(?P<count>\d+(\.\d+)?)\s*(?P<unit>s|min|m|h|d)?")
 _LONGEST_NAME = 256  # characters: fields.py
@@ -18,11 +21,13 @@ _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzin
 
 
 def seconds(text: str) -> float:
-    """Read a length of time such as 90, 90s, 5m, 2h or 1d; raises typer.BadParameter."""
+    """Read a length of time such as 300s, 5m, 2h or 1d; raises typer.BadParameter."""
     found = _LENGTH.fullmatch(text.strip().lower())
     if found is None:
-        raise typer.BadParameter(f"{text!r} is no length of time: write 90s, 5m, 2h or 1d")
-    length = float(found["count"]) * _UNITS_S[found["unit"] or ""]
+        raise typer.BadParameter(f"{text!r} is no length of time: write 5m, 2h or 1d")
+    if found["unit"] is None:
+        raise typer.BadParameter(f"{text!r} has no unit: write 5m or 300s")
+    length = float(found["count"]) * _UNITS_S[found["unit"]]
     if length > _LONGEST_S:
         raise typer.BadParameter(f"{text!r} is more than a hundred years")
     return length
@@ -74,6 +79,17 @@ def name(text: str) -> str:
     return text
 
 
+def one_of(*words: str) -> Callable[[str], str]:
+    """Return what takes one of these words and no other."""
+
+    def take(text: str) -> str:
+        if text not in words:
+            raise typer.BadParameter(f"{text!r} is none of them: write {', '.join(words[:-1])} or {words[-1]}")
+        return text
+
+    return take
+
+
 def note(text: str) -> str:
     """Take a remark; raises typer.BadParameter for what no database can keep."""
     return name(text) if text else text
@@ -99,6 +115,12 @@ def scope_of(site: str | None, device: str | None) -> tuple[str, str]:
     if device is not None:
         return "device", device
     return ("fleet", "") if site is None else ("site", site)
+
+
+def refuse_future(start: datetime, option: str) -> None:
+    """Refuse a period that has not begun; raises typer.BadParameter."""
+    if start >= datetime.now(UTC):
+        raise wrong(f"{start:%Y-%m-%d %H:%M}Z is still to come", option)
 
 
 def group(about: str) -> typer.Typer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from psycopg.rows import dict_row
 
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.local.formats import set_formats
-from hvac_heartbeat.store.connection import connect
+from hvac_heartbeat.store.connection import connect, first_line
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import classify
 
@@ -43,6 +44,19 @@ def opened(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
             yield connection
     except psycopg.Error as error:
         raise DatabaseRefused(classify(error, place(settings)).unavailable().in_full) from error
+
+
+@contextmanager
+def told_of_rights(connection: psycopg.Connection[Any], rights: str) -> Iterator[None]:
+    """Make of a right that is missing one line with the GRANT that the command needs."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        said = first_line(error)
+        # The server names the object in its message alone.
+        found = re.search(r"permission denied for (?:table|view|relation) (\S+)", said)
+        grant = f"GRANT {rights} ON {found[1]} TO {connection.info.user}" if found else "let the owner grant it"
+        raise DatabaseRefused(f"{said}: {grant}; docs/database.md has all that the commands need") from error
 
 
 def rows(connection: psycopg.Connection[Any], query: str, parameters: Sequence[object]) -> list[dict[str, Any]]:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import typer
 
-from hvac_heartbeat.cli.database import opened, rows_of
+from hvac_heartbeat.cli.database import opened, rows_of, told_of_rights
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.output import console, printable, rows_table, show
 from hvac_heartbeat.settings import Settings
-from hvac_heartbeat.store.connection import first_line
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 TABLE_ROWS = 20  # without --limit: what a terminal shows at once
+_RULING = "SELECT, INSERT, UPDATE, DELETE"
 _ALIKE = 3  # names that are shown in place of one that was never heard
 _STATEMENTS = Path(__file__).with_name("liveness.sql")
 _LENGTHS = frozenset({"age", "stale_after", "length", "observed", "silent", "longest", "mean_time_to_return"})
@@ -38,7 +38,9 @@ class Ledger:
 
     def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """Run a statement of liveness.sql and return its rows by column name."""
-        return rows_of(self._connection, queries(_STATEMENTS)[statement], parameters)
+        sql = queries(_STATEMENTS)[statement]
+        with told_of_rights(self._connection, "SELECT" if sql.startswith("SELECT") else _RULING):
+            return rows_of(self._connection, sql, parameters)
 
     def row(self, statement: str, *parameters: object) -> dict[str, Any]:
         """Run a statement that answers one row; empty where there is none."""
@@ -50,12 +52,12 @@ class Ledger:
         return bool(self.row("has_ledger")["has_ledger"])
 
     def near(self, what: str, wanted: str) -> str:
-        """Say that no `what` (device, site) of this name was ever heard, with the names that look like it."""
+        """Say that nothing of this `what` (device, site) is stored, with the names that look like it."""
         names = [row["name"] for row in self.rows(f"near_{what}s", wanted)]
         longer = [one for one in names if one.lower().startswith(wanted.lower())]
         alike = longer[:_ALIKE] or difflib.get_close_matches(wanted, names, n=_ALIKE)
         hint = f"; there is {', '.join(alike)}" if alike else ""
-        return printable(f"no heartbeat of {what} {wanted} was ever written{hint}")
+        return printable(f"no heartbeat of {what} {wanted} is stored{hint}")
 
 
 @contextmanager
@@ -70,10 +72,17 @@ def ledger() -> Iterator[Ledger]:
             yield Ledger(connection)
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
             raise DatabaseRefused("there is no ledger of silence here: `hvac-heartbeat migrate` makes it") from error
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise DatabaseRefused(
-                f"{first_line(error)}: let the ledger's owner run this, or grant the right to {connection.info.user}"
-            ) from error
+
+
+def refuse_unknown(found: Ledger, site: str | None, device: str | None = None) -> None:
+    """Refuse a name of which no heartbeat is stored, where an empty answer would read as good news.
+
+    Raises:
+        DatabaseRefused: with the names that look like it.
+    """
+    for what, wanted in (("site", site), ("device", device)):
+        if wanted is not None and not found.row(f"is_known_{what}", wanted)["is_known"]:
+            raise DatabaseRefused(found.near(what, wanted))
 
 
 def warn_if_unknown(found: Ledger, site: str | None, device: str | None) -> None:
@@ -108,9 +117,15 @@ def fetched(limit: int | None, *, as_json: bool) -> int | None:
     return (limit or TABLE_ROWS) + 1
 
 
-def show_bounded(found: Sequence[dict[str, Any]], limit: int | None, headings: Mapping[str, str], *always: str) -> None:
-    """Print rows as a table of `limit` of them, or of TABLE_ROWS, and say where there are more."""
+def show_bounded(
+    found: Sequence[dict[str, Any]],
+    limit: int | None,
+    headings: Mapping[str, str],
+    *always: str,
+    total: int | None = None,
+) -> None:
+    """Print rows as a table of `limit` of them, or of TABLE_ROWS, and say where there are more: `total` in all."""
     bound = limit or TABLE_ROWS
     show(rows_table(found[:bound], always=always, headings=headings))
     if len(found) > bound:
-        console.print(f"The first {bound} of more; --limit COUNT shows others.", soft_wrap=True)
+        console.print(f"The first {bound} of {total or 'more'}; --limit COUNT shows others.", soft_wrap=True)

@@ -23,12 +23,20 @@ SELECT site_id AS name
  LIMIT 1000
 
 -- name: is_known_device
--- Whether a heartbeat of device $1 was ever written.
+-- Whether a heartbeat of device $1 is stored.
 SELECT EXISTS (SELECT FROM device_state WHERE device_id = $1) AS is_known
 
 -- name: is_known_site
--- Whether a heartbeat from site $1 was ever written, but for devices that have moved since.
+-- Whether a heartbeat from site $1 is stored.
 SELECT EXISTS (SELECT FROM device_state WHERE site_id = $1) AS is_known
+
+-- name: silences_of_gone_device
+-- How often device $1 was silent.
+SELECT count(*) AS silences FROM silence WHERE device_id = $1
+
+-- name: view_is_original
+-- Whether v_devices_stale is as it was made: two minutes, and no rules.
+SELECT coalesce(pg_get_viewdef(to_regclass('v_devices_stale')) LIKE '% device_state%00:02:00%', false) AS is_original
 
 -- name: deaf_since
 -- Since when we have been deaf; null when we are not.
@@ -52,7 +60,7 @@ SELECT device_id, liveness, silent_from, CASE WHEN isfinite(last_seen_ts) THEN l
 
 -- name: silences
 -- The silences of site $1 and device $2 that lie in the time from $3 to $4 at least in part, only those that last if
--- $5, the newest first and $6 of them at most.
+-- $5, only those that count if $6, the newest first and $7 of them at most.
 SELECT device_id, site_id, silent_from, silent_to, length, counts
   FROM v_silences
  WHERE ($1::text IS NULL OR site_id = $1)
@@ -60,8 +68,20 @@ SELECT device_id, site_id, silent_from, silent_to, length, counts
    AND ($3::timestamptz IS NULL OR silent_to > $3 OR silent_to IS NULL)
    AND ($4::timestamptz IS NULL OR silent_from < $4)
    AND ($5::boolean IS NOT TRUE OR silent_to IS NULL)
+   AND ($6::boolean IS NOT TRUE OR counts)
  ORDER BY silent_from DESC, device_id
- LIMIT $6
+ LIMIT $7
+
+-- name: count_silences
+-- How many they are.
+SELECT count(*) AS total
+  FROM v_silences
+ WHERE ($1::text IS NULL OR site_id = $1)
+   AND ($2::text IS NULL OR device_id = $2)
+   AND ($3::timestamptz IS NULL OR silent_to > $3 OR silent_to IS NULL)
+   AND ($4::timestamptz IS NULL OR silent_from < $4)
+   AND ($5::boolean IS NOT TRUE OR silent_to IS NULL)
+   AND ($6::boolean IS NOT TRUE OR counts)
 
 -- name: device
 -- Device $1: its last heartbeat, and what its silence says.
@@ -79,9 +99,14 @@ SELECT observed, silent, availability, silences, longest, mean_time_to_return
   FROM device_availability(now() - interval '720 hours', now())
  WHERE device_id = $1
 
+-- name: ledger_start
+-- When the ledger was made; null where nobody knows.
+SELECT (SELECT started_at FROM ledger_start) AS started_at
+
 -- name: availability_of_devices
 -- The availability of every device, or of site $3 alone, from $1 to $2, the worst first and $4 of them at most.
-SELECT device_id, site_id, availability, silences, longest, mean_time_to_return, silent, observed
+SELECT device_id, site_id, availability, silences, longest, mean_time_to_return, silent, observed,
+       count(*) OVER () AS total
   FROM device_availability($1, $2)
  WHERE $3::text IS NULL OR site_id = $3
  ORDER BY availability NULLS LAST, silent DESC, device_id
@@ -89,7 +114,8 @@ SELECT device_id, site_id, availability, silences, longest, mean_time_to_return,
 
 -- name: availability_of_sites
 -- The availability of every site, or of site $3 alone, from $1 to $2, the worst first and $4 of them at most.
-SELECT site_id, devices, availability, silences, longest, mean_time_to_return, silent, observed
+SELECT site_id, devices, availability, silences, longest, mean_time_to_return, silent, observed,
+       count(*) OVER () AS total
   FROM site_availability($1, $2)
  WHERE $3::text IS NULL OR site_id = $3
  ORDER BY availability NULLS LAST, silent DESC, site_id

@@ -34,6 +34,8 @@ HEADINGS = {
     "last_upload_ts": "last upload",
 }
 _FOLDED = ("device_id", "site_id", "agent_version", "of", "note")
+_NAMES = ("device_id", "site_id")
+_NAME_ROOM = 20  # characters that a long name keeps before a column is left out for it
 _PER_CENT_DIGITS = Decimal("0.0001")  # three seconds of a month
 _ENDLESS = 10_000  # characters: wider than any table
 STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}
@@ -44,14 +46,15 @@ def rows_table(
 ) -> Table:
     """Return a table of rows, without the columns that no row says anything in or that the terminal has no room for.
 
-    Those in `always` stay, and names are folded rather than left out.
+    Those in `always` stay; the last of the others go first. A name that is too long ends in "…".
     """
     names = [name for name in headings if name in always or any(row.get(name) is not None for row in rows)]
     optional = [name for name in names if name not in always]
     skipped: list[str] = []
     while True:
-        table = _table(rows, {name: headings[name] for name in names if name not in skipped})
-        wanted = console.measure(table, options=console.options.update(max_width=_ENDLESS)).maximum
+        shown = {name: headings[name] for name in names if name not in skipped}
+        table, least = _table(rows, shown), _table(rows, shown, name_room=_NAME_ROOM)
+        wanted = console.measure(least, options=console.options.update(max_width=_ENDLESS)).maximum
         if wanted <= console.width or not optional:
             break
         skipped.insert(0, optional.pop())
@@ -61,12 +64,13 @@ def rows_table(
     return table
 
 
-def _table(rows: Sequence[Mapping[str, Any]], headings: Mapping[str, str]) -> Table:
+def _table(rows: Sequence[Mapping[str, Any]], headings: Mapping[str, str], *, name_room: int | None = None) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name, heading in headings.items():
         is_amount = any(isinstance(row.get(name), int | float | timedelta | Decimal) for row in rows)
         justify: Literal["left", "right"] = "right" if is_amount else "left"
         table.add_column(heading, justify=justify, overflow="fold", no_wrap=name not in _FOLDED)
+        table.columns[-1].max_width = name_room if name in _NAMES else None
     for row in rows:
         table.add_row(*(cell(name, row.get(name)) for name in headings))
     return table
@@ -96,7 +100,10 @@ def cell(name: str, value: object) -> Text:
         return Text(per_cent(value))
     if isinstance(value, float):
         return Text(f"{value:g}")
-    return Text(printable(str(value)), style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
+    shown = Text(printable(str(value)), style=STATUS_STYLES.get(str(value), "") if name == "status" else "")
+    if name in _NAMES:
+        shown.no_wrap, shown.overflow = True, "ellipsis"
+    return shown
 
 
 def printable(text: str) -> str:

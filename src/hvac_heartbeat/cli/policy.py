@@ -21,7 +21,7 @@ def _length(text: str) -> float:
     length = seconds(text)
     if length < FLOOR_S:
         raise typer.BadParameter(
-            f"{text} is below {FLOOR_S} s: the ledger keeps no shorter gap, so no rule can be shorter"
+            f"{text} is below {FLOOR_S} s: the ledger keeps no shorter gap, so no rule can be shorter; write 2m or more"
         )
     return length
 
@@ -49,12 +49,21 @@ def set_rule(
     site: Site = None,
     device: Device = None,
 ) -> None:
-    """Set after how long the devices of the fleet, of --site or --device are stale. It holds for the past too."""
+    """Set after how long the devices of the fleet, of --site or --device are stale. It holds for the past too.
+
+    Take two or three times the interval at which they report: 25m for units that report every ten minutes.
+    """
     scope, whose = scope_of(site, device)
     with ledger() as found:
         rule = found.row("set_rule", scope, whose, length)
         warn_if_unknown(found, site, device)
+        knows_no_rules = found.row("view_is_original")["is_original"]
     _say(scope, whose, rule)
+    if knows_no_rules:
+        console.print(
+            "`hvac-heartbeat stale` and the alarm read v_devices_stale, which says 120 seconds still:\n"
+            "README.md has a view that follows the rules."
+        )
 
 
 @app.command("clear", epilog=EPILOG, short_help="Take a rule away.")

@@ -36,7 +36,8 @@ def serve(
     Without DB_HOST it starts a throwaway PostgreSQL and removes it at the end. Ctrl-C ends it.
     """
     with contextlib.ExitStack() as stack:
-        if not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN")):
+        is_throwaway = not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"))
+        if is_throwaway:
             stack.enter_context(throwaway())
         settings = Settings.from_environment(os.environ)
         stdout, log = sys.stdout, Log(sys.stderr if logs else None)
@@ -45,6 +46,8 @@ def serve(
         except OSError as error:
             raise CallRefused(f"cannot listen on {HOST}, port {port}: {error.strerror}; try another --port") from error
         console.print(f"Writing to {place(settings)}", markup=False, soft_wrap=True)
+        if is_throwaway:
+            console.print(_exports(settings), markup=False, soft_wrap=True)
         console.print(f"Listening on {gateway.url}: POST /heartbeat, GET /health", markup=False, soft_wrap=True)
         _warn_if_away(settings)
         stdout.flush()
@@ -74,6 +77,12 @@ class Log(io.TextIOBase):
         if "failure" not in line:
             return None
         return StoreUnavailable(line["failure"], where=line.get("database"), cause=line.get("cause")).in_full
+
+
+def _exports(settings: Settings) -> str:
+    names = {"DB_HOST": settings.host, "DB_PORT": settings.port, "DB_NAME": settings.name, "DB_USER": settings.user}
+    exports = " ".join(f"{name}={value}" for name, value in names.items())
+    return f"For the other commands, in another terminal: export {exports}"
 
 
 def _warn_if_away(settings: Settings) -> None:

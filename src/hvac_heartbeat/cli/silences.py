@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hvac_heartbeat.cli.arguments import AsJson, Device, Limit, Since, Site, Until, wrong
-from hvac_heartbeat.cli.ledger import fetched, ledger, print_json, show_bounded
+from hvac_heartbeat.cli.arguments import AsJson, Device, Limit, Since, Site, Until, refuse_future, wrong
+from hvac_heartbeat.cli.ledger import TABLE_ROWS, fetched, ledger, print_json, refuse_unknown, show_bounded
 from hvac_heartbeat.cli.output import console, moment
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ _HEADINGS = {
 }
 
 
-def silences(
+def silences(  # noqa: PLR0913 - a person's options
     *,
     site: Site = None,
     device: Device = None,
     since: Since = None,
     until: Until = None,
     is_open: Annotated[bool, typer.Option("--open", help="Only silences that last.")] = False,
+    counting: Annotated[bool, typer.Option("--counting", help="Only silences that count in reports.")] = False,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
@@ -37,20 +38,34 @@ def silences(
 
     A silence does not count in reports where it is no longer than the device's stale_after, or where we were deaf.
     """
+    if since is not None:
+        refuse_future(since, "--since")
     if since is not None and until is not None and since >= until:
         raise wrong("is not after --since", "--until")
     with ledger() as found:
-        rows = found.rows("silences", site, device, since, until, is_open, fetched(limit, as_json=as_json))
+        wanted = (site, device, since, until, is_open, counting)
+        rows = found.rows("silences", *wanted, fetched(limit, as_json=as_json))
+        if not rows:
+            refuse_unknown(found, site, device)
+        is_cut = not as_json and len(rows) > (limit or TABLE_ROWS)
+        total = found.row("count_silences", *wanted)["total"] if is_cut else None
     if as_json:
         print_json(rows)
     elif rows:
-        show_silences(rows, limit)
+        show_silences(rows, limit, total=total)
     else:
         where = " there" if site or device or since or until else ""
-        console.print(f"No device {'is' if is_open else 'was'} silent for more than 120 seconds{where}.")
+        length = "long enough to count" if counting else "more than 120 seconds"
+        console.print(f"No device {'is' if is_open else 'was'} silent for {length}{where}.")
 
 
-def show_silences(rows: Sequence[dict[str, Any]], limit: int | None = None, *, of_one_device: bool = False) -> None:
+def show_silences(
+    rows: Sequence[dict[str, Any]],
+    limit: int | None = None,
+    *,
+    total: int | None = None,
+    of_one_device: bool = False,
+) -> None:
     """Print silences as a table; the day of a return is left out where it is that of the silence's beginning."""
     some_do_not_count = not all(row["counts"] for row in rows)
     shown = [
@@ -66,4 +81,4 @@ def show_silences(rows: Sequence[dict[str, Any]], limit: int | None = None, *, o
         return
     always = [name for name in _HEADINGS if name not in {"back_at", "counted"}]
     headings = {name: heading for name, heading in _HEADINGS.items() if not (of_one_device and name == "device_id")}
-    show_bounded(shown, limit, headings, *always)
+    show_bounded(shown, limit, headings, *always, total=total)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hvac_heartbeat.cli.arguments import seconds
-from hvac_heartbeat.cli.database import opened, rows
+from hvac_heartbeat.cli.arguments import Site, seconds
+from hvac_heartbeat.cli.database import opened, rows, told_of_rights
+from hvac_heartbeat.cli.ledger import Ledger, refuse_unknown
 from hvac_heartbeat.cli.output import console, rows_table, show
 from hvac_heartbeat.settings import Settings
 
@@ -21,10 +22,10 @@ COLUMNS = ("device_id", "site_id", "last_seen_ts", "age")
 
 def stale(
     *,
-    site: Annotated[str | None, typer.Option(metavar="SITE", help="Only devices of this site.")] = None,
+    site: Site = None,
     older_than: Annotated[
         float | None,
-        typer.Option(parser=seconds, metavar="LENGTH", help="Only devices silent for longer: 90s, 5m, 2h, 1d."),
+        typer.Option(parser=seconds, metavar="LENGTH", help="Only devices silent for longer: 5m, 2h, 1d."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="COUNT", help="Show no more than this many.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list; age_s is in seconds.")] = False,
@@ -34,8 +35,10 @@ def stale(
     The view has every device that was silent for more than 120 seconds, unless somebody changed it.
     """
     settings = Settings.from_environment(os.environ)
-    with opened(settings) as connection:
+    with opened(settings) as connection, told_of_rights(connection, "SELECT"):
         found = rows(connection, "stale_devices", (site, older_than, limit))
+        if not found:
+            refuse_unknown(Ledger(connection), site)
     if as_json:
         typer.echo(json.dumps([_plain(row) for row in found], ensure_ascii=False, indent=2))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from hvac_heartbeat.cli.arguments import AsJson, Limit, Site
@@ -48,14 +49,16 @@ def status(*, site: Site = None, limit: Limit = None, as_json: AsJson = False) -
         bounded = sites if limit is None else sites[:limit]
         print_json({"fleet" if site is None else "site": total, "deaf_since": deaf_since, "sites": bounded} | of_site)
         return
-    console.print(_in_one_line(total, sites), markup=False, soft_wrap=True)
+    console.print(textwrap.fill(_in_one_line(total, sites), console.width), markup=False, soft_wrap=True)
     if deaf_since is not None:
         console.print(_deaf(deaf_since), markup=False, soft_wrap=True)
     if site is not None:
-        show_bounded([row | {"state": _state(row)} for row in devices], limit, _DEVICES, *_DEVICES)
+        show_bounded(
+            [row | {"state": _state(row)} for row in devices], limit, _DEVICES, *_DEVICES, total=total["devices"]
+        )
     elif sites:
         rows = [row | {name: row[name] or None for name in COUNTS[3:]} for row in sites]
-        show_bounded(rows, limit, _SITES, "site_id", "dark_since", "stale")
+        show_bounded(rows, limit, _SITES, "site_id", "dark_since", "stale", total=len(rows))
 
 
 def _in_one_line(total: dict[str, int], sites: Sequence[dict[str, Any]]) -> str:
@@ -71,7 +74,7 @@ def _in_one_line(total: dict[str, int], sites: Sequence[dict[str, Any]]) -> str:
 
 
 def _deaf(since: datetime) -> str:
-    return f"We are deaf since {moment(since)}: until that ends, silence says nothing of a device."
+    return f"We are deaf since {moment(since)}: no further silence counts until it ends."
 
 
 def _state(row: dict[str, Any]) -> str:

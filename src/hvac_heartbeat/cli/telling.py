@@ -16,7 +16,8 @@ from psycopg.rows import dict_row
 from rich import box
 from rich.table import Table
 
-from hvac_heartbeat.cli.database import opened
+from hvac_heartbeat.cli.arguments import Site
+from hvac_heartbeat.cli.database import opened, told_of_rights
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.output import cell, console, duration, moment, printable, show
 from hvac_heartbeat.settings import Settings
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _STATEMENTS = Path(__file__).with_suffix(".sql")
 _PATIENCE_S = 60.0
 
-Site = Annotated[str | None, typer.Option(metavar="SITE", help="Only of this site.")]
 Limit = Annotated[int, typer.Option(min=1, metavar="COUNT", help="Show no more than this many.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -137,14 +137,10 @@ def _deliver(settings: Settings) -> None:
 def _outbox(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     with opened(settings) as connection:
         try:
-            yield connection
+            with told_of_rights(connection, "SELECT"):
+                yield connection
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
             raise DatabaseRefused("nobody is told of silence here: `hvac-heartbeat migrate` makes it so") from error
-        except psycopg.errors.InsufficientPrivilege as error:
-            reason = error.diag.message_primary
-            raise DatabaseRefused(
-                f"{reason}: let the owner run this, or grant {connection.info.user} SELECT"
-            ) from error
 
 
 def _rows(connection: psycopg.Connection[Any], statement: str, *parameters: object) -> list[dict[str, Any]]:

@@ -16,9 +16,16 @@ from hvac_heartbeat.cli.phrases import subject, window_times
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_HIGHEST_ID = 2**63 - 1
+_DIGITS = 18  # so many always fit a bigint
 _TITLES = {"maintenance": "Maintenance", "deaf": "Deaf interval"}
-_HEADINGS = {"id": "id", "of": "of", "starts_at": "from", "until": "until", "note": "note"}
+_HEADINGS = {"id": "number", "of": "of", "starts_at": "from", "until": "until", "note": "note"}
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) > 0):
+        raise typer.BadParameter(f"{text!r} is no number that `list` shows")
+    return int(text)
+
 
 From = Annotated[Time, typer.Option("--from", parser=point_in_time, metavar="TIME", help=f"Now, if not given. {TIMES}")]
 Until = Annotated[
@@ -27,7 +34,7 @@ Until = Annotated[
 ]
 Note = Annotated[str, typer.Option("--note", parser=note, metavar="TEXT", help="Why, for those who read the list.")]
 Everything = Annotated[bool, typer.Option("--all", help="Those that are over too.")]
-Id = Annotated[int, typer.Argument(min=1, max=_HIGHEST_ID, metavar="ID", help="The number that `list` shows.")]
+Id = Annotated[int, typer.Argument(parser=_number, metavar="NUMBER", help="The number that `list` shows.")]
 At = Annotated[Time, typer.Option("--at", parser=point_in_time, metavar="TIME", help=f"Now, if not given. {TIMES}")]
 
 
@@ -44,14 +51,17 @@ def show_windows(windows: Sequence[dict[str, Any]], none: str, *, as_json: bool)
             | {"until": "open" if row["ends_at"] is None else moment(row["ends_at"])}
             for row in windows
         ]
-        show(rows_table(rows, always=("id", "starts_at", "until"), headings=_HEADINGS))
+        show(rows_table(rows, always=tuple(_HEADINGS), headings=_HEADINGS))
 
 
 def bounds(starts_at: datetime | None, ends_at: datetime | None) -> tuple[datetime, datetime | None]:
     """Return from when to when a window is to last; raises typer.BadParameter where that is no time."""
     starts_at = starts_at or datetime.now(UTC)
     if ends_at is not None and ends_at <= starts_at:
-        raise wrong(f"{moment(ends_at)} is not after {moment(starts_at)}, when it begins", "--until")
+        raise wrong(
+            f"{moment(ends_at)} is not after {moment(starts_at)}, when it begins; 2h is two hours ago: write +2h",
+            "--until",
+        )
     return starts_at, ends_at
 
 
