@@ -18,7 +18,7 @@ from benchmarks import availability, fleet
 from benchmarks.report import Bars, Result, Target
 from benchmarks.timing import milliseconds, percentile
 from hvac_heartbeat.heartbeat import Heartbeat
-from hvac_heartbeat.local.checkup import statement_to_tune
+from hvac_heartbeat.local.checkup.tuning import statement_to_tune
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database as Store
 from hvac_heartbeat.store.device_state import DeviceState

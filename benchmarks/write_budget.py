@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import fleet
 from benchmarks.peers.product import Handler
 from benchmarks.report import Bars, Result, Target
-from hvac_heartbeat.local.checkup import statement_to_tune
+from hvac_heartbeat.local.checkup.tuning import statement_to_tune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

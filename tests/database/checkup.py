@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from psycopg import sql
 
-from hvac_heartbeat.local.checkup import Finding, Level, examine
+from hvac_heartbeat.local.checkup.examination import examine
+from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from psycopg import sql
 from typer.testing import CliRunner
 
 from hvac_heartbeat.cli.app import app
-from hvac_heartbeat.local.checkup import Level, examine
+from hvac_heartbeat.local.checkup.examination import examine
+from hvac_heartbeat.local.checkup.finding import Level
 from hvac_heartbeat.schema import migrate
 from hvac_heartbeat.settings import Settings
 from tests.database.checkup import look, mend, worst, writer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from hvac_heartbeat.local.checkup import Level
+from hvac_heartbeat.local.checkup.finding import Level
 from tests.database.checkup import look, mend, worst, writer
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from hvac_heartbeat.local.checkup import Finding, Level
+from hvac_heartbeat.local.checkup.finding import Finding, Level
 from hvac_heartbeat.schema import migrate
 from hvac_heartbeat.schema.parts import CALLED, TABLES, TELLING, TRIGGERS, VIEWS, WRITERS
 from tests.database.checkup import look, mend, worst, writer

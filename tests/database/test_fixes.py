@@ -19,7 +19,7 @@ from tests.database.invocation import deliver, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hvac_heartbeat.local.checkup import Finding
+    from hvac_heartbeat.local.checkup.finding import Finding
     from tests.conftest import Database
 
 __all__ = ["writer"]

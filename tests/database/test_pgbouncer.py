@@ -18,7 +18,7 @@ import pytest
 
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.local import programs
-from hvac_heartbeat.local.checkup import examine
+from hvac_heartbeat.local.checkup.examination import examine
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database as StoreDatabase
 from hvac_heartbeat.store.device_state import DeviceState

@@ -15,7 +15,7 @@ from hvac_heartbeat.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hvac_heartbeat.local.checkup import Finding
+    from hvac_heartbeat.local.checkup.finding import Finding
 
 _STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "wrong": "bold red"}
 
@@ -25,7 +25,8 @@ def check(*, as_json: Annotated[bool, typer.Option("--json", help="Print a JSON 
 
     It changes nothing. The exit code is 1 when something is wrong.
     """
-    from hvac_heartbeat.local.checkup import Level, examine
+    from hvac_heartbeat.local.checkup.examination import examine
+    from hvac_heartbeat.local.checkup.finding import Level
 
     findings = examine(Settings.from_environment(os.environ))
     if as_json:

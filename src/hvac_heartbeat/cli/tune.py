@@ -24,7 +24,7 @@ def tune(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = Fa
     Only the table's owner can. PostgreSQL then leaves room in new pages; VACUUM FULL or pg_repack rewrites the old
     ones, at a time you choose.
     """
-    from hvac_heartbeat.local.checkup import statement_to_tune
+    from hvac_heartbeat.local.checkup.tuning import statement_to_tune
 
     settings = Settings.from_environment(os.environ)
     with opened(settings) as connection:
