@@ -35,6 +35,7 @@ _LEDGER_VIEWS: Final = {
 _LEDGER_FUNCTIONS: Final = {
     "note_silence()": "trigger",
     f"note_late_heartbeats(text[], {_TIME}[], text[])": "void",
+    "require_right_to_write()": "void",
     "total_length(tstzmultirange)": "interval",
     "longest_part(tstzmultirange)": "interval",
     f"silence_counts({_TIME}, {_TIME}, interval, tstzmultirange)": "boolean",

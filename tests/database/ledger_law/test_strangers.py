@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from hvac_heartbeat.schema.migrations.versions.r0003_telling import SQL as TELLING
 from tests.database.ledger_law.schema import LEDGER
 
 if TYPE_CHECKING:
@@ -48,13 +49,36 @@ def test_a_trigger_on_a_table_of_its_own_writes_no_silence(
     assert found.fetchall() == [(0, 0)]
 
 
-def test_a_better_fitting_function_of_its_own_is_not_run(stranger: psycopg.Connection) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        "note_late_heartbeats('{d}', '{2026-01-01}', '{s}')",
+        "sweep()",
+        "lease_messages('{webhook}', 1)",
+        "note_deliveries('{1}', '[]', '{f}')",
+    ],
+)
+def test_a_better_fitting_function_of_its_own_is_not_run(
+    stranger: psycopg.Connection, connection: psycopg.Connection, call: str
+) -> None:
+    with connection.transaction():
+        connection.execute(TELLING.encode())
     heard: list[str | None] = []
     stranger.add_notice_handler(lambda said: heard.append(said.message_primary))
     stranger.execute(HOSTILE)
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="may not update device_state"):
-        stranger.execute("SELECT note_late_heartbeats('{d}', '{2026-01-01}', '{s}')")
+        stranger.execute(f"SELECT {call}".encode())
     assert heard == []
+
+
+def test_a_right_to_the_columns_that_heartbeats_change_is_enough(
+    stranger: psycopg.Connection, connection: psycopg.Connection, roles: dict[str, sql.Identifier]
+) -> None:
+    with connection.transaction():
+        connection.execute(TELLING.encode())
+    connection.execute(sql.SQL("GRANT UPDATE (last_seen_ts) ON device_state TO {writer}").format(**roles))
+    stranger.execute("SELECT note_late_heartbeats('{d}', '{2026-01-01}', '{s}')")
+    assert stranger.execute("SELECT is_skipped FROM sweep()").fetchone() == (False,)
 
 
 @pytest.mark.usefixtures("stranger")

@@ -121,6 +121,18 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
+-- Who may write heartbeats may call the functions that have their maker's rights, and nobody else. (RAISE puts the words
+-- together, because whoever may create in this schema could have a format() of their own run instead.)
+CREATE OR REPLACE FUNCTION require_right_to_write() RETURNS void
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF NOT has_column_privilege(session_user, 'device_state', 'last_seen_ts', 'UPDATE') THEN
+        RAISE 'role % may not update device_state', session_user USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
 -- Late heartbeats are evidence. One that falls into a silence splits it, and one from before the first moves the first.
 -- Takes what was outdated, and what was merged into a newer heartbeat of the same event, in any order.
 CREATE OR REPLACE FUNCTION note_late_heartbeats(device_ids text[], times timestamptz[], site_ids text[]) RETURNS void
@@ -134,9 +146,7 @@ DECLARE
     first timestamptz;
     id    device_state.device_id%TYPE; -- so that the table's key finds it, whatever the column's type is
 BEGIN
-    IF NOT has_column_privilege(session_user, 'device_state', 'last_seen_ts', 'UPDATE') THEN
-        RAISE 'role % may not update device_state', session_user USING ERRCODE = 'insufficient_privilege';
-    END IF;
+    PERFORM require_right_to_write();
     FOR late IN
         -- A silence that holds a late heartbeat was committed before that heartbeat was found late. So those that no
         -- silence holds need no lock.

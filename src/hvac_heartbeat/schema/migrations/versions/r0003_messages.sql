@@ -255,9 +255,7 @@ DECLARE
     silent  silent_part;
     last_id bigint;
 BEGIN
-    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
-    END IF;
+    PERFORM require_right_to_write();
     -- Who comes while another sweeps has nothing to do: that one does it.
     IF NOT pg_try_advisory_xact_lock(hashtextextended('hvac-heartbeat sweep', 'device_state'::regclass::oid::bigint))
     THEN
@@ -295,9 +293,7 @@ SET timezone = 'UTC'
 AS $$
 #variable_conflict use_column
 BEGIN
-    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
-    END IF;
+    PERFORM require_right_to_write();
     RETURN QUERY
     UPDATE silence_message SET leased_until = now() + interval '60 seconds'
      WHERE id IN (SELECT id FROM silence_message
@@ -315,9 +311,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    IF NOT has_table_privilege(session_user, 'device_state', 'UPDATE') THEN
-        RAISE insufficient_privilege USING MESSAGE = format('role %s may not update device_state', session_user);
-    END IF;
+    PERFORM require_right_to_write();
     UPDATE silence_message
        SET delivered_to = ARRAY(SELECT DISTINCT channel FROM (
                                     SELECT unnest(delivered_to) UNION SELECT jsonb_array_elements_text(got)
