@@ -112,8 +112,8 @@ def printable(text: str) -> str:
 
 
 def moment(value: datetime, *, now: datetime | None = None) -> str:
-    """Phrase a time in UTC; the day is left out when it is today."""
-    value, now = value.astimezone(UTC), now or datetime.now(UTC)
+    """Phrase a time in UTC; the day is left out when it is that of `now`, in UTC too."""
+    value, now = value.astimezone(UTC), (now or datetime.now(UTC)).astimezone(UTC)
     return f"{value:%H:%M:%SZ}" if value.date() == now.date() else f"{value:%Y-%m-%d %H:%M}Z"
 
 
