@@ -56,7 +56,11 @@ def test_episodes_and_messages_show_what_was_told(hvac: Callable[..., Ended], co
     assert hvac("episodes", "--open").out.startswith("There is no episode")
     [message] = json.loads(hvac("messages", "--undelivered", "--json").out)
     assert (message["kind"], message["site_id"], message["body"]["devices"]) == ("Silence Opened", "building-a", 3)
-    assert len(json.loads(hvac("episodes", "--json").out)) == 3
+    episodes = json.loads(hvac("episodes", "--json").out)
+    assert len(episodes) == 3
+    assert all(0 <= episode["lasted_s"] < 60 for episode in episodes)
+    assert len(json.loads(hvac("episodes", "--json", "--limit", "2").out)) == 2
+    assert hvac("episodes", "--limit", "2").out.splitlines()[-1].startswith("The first 2 of more")
 
 
 @pytest.mark.usefixtures("dark")

@@ -66,6 +66,7 @@ def test_importing_the_function_loads_no_heavy_module_reads_no_setting_and_conne
     modules, connections = run(UNREAD + LOAD, given)
     assert "lambda_function" in modules
     assert "hvac_heartbeat.aws.handler" in modules
+    assert "hvac_heartbeat.aws.sweep" not in modules  # only a schedule's tick needs it
     assert [name for name in modules if name.split(".")[0] in FORBIDDEN] == []
     assert connections == 0
 

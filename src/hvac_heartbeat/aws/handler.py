@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws.health import Health
 from hvac_heartbeat.aws.invocation_log import log_invocation
-from hvac_heartbeat.aws.sweep import Sweeper
 from hvac_heartbeat.aws.triggers import recognise
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
@@ -17,6 +18,9 @@ from hvac_heartbeat.store.credentials import prepare
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.device_state import DeviceState
 from hvac_heartbeat.writing import Writer
+
+if TYPE_CHECKING:
+    from hvac_heartbeat.aws.sweep import Sweeper
 
 # Kept back of the invocation's time, or half of that where it is short: 10,000 heartbeats that all have something to
 # complain of take 0.8 s of 128 MB's part of a processor to answer and to log.
@@ -32,7 +36,13 @@ class Container:
         self.database = Database(self.settings)
         self.writer = Writer(DeviceState(self.database, new_devices=self.settings.new_devices == "accept"))
         self.health = Health(self.database)
-        self.sweeper = Sweeper(self.database, self.settings.channels)
+
+    @cached_property
+    def sweeper(self) -> Sweeper:
+        """The container's sweeps, which are imported only where a schedule ticks."""
+        from hvac_heartbeat.aws.sweep import Sweeper
+
+        return Sweeper(self.database, self.settings.channels)
 
 
 _container: Container | None = None

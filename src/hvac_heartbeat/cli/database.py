@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
+from hvac_heartbeat.channels import is_loopback
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.local.formats import set_formats
 from hvac_heartbeat.store.connection import connect, first_line
@@ -32,7 +32,7 @@ def place(settings: Settings) -> str:
 
 def is_this_machine(host: str) -> bool:
     """Tell whether every host that DB_HOST names is this machine: a socket, localhost or a loopback address."""
-    return all(_is_local(one.strip()) for one in host.split(","))
+    return all(one.startswith(("/", "@")) or is_loopback(one) for one in map(str.strip, host.split(",")))
 
 
 @contextmanager
@@ -68,12 +68,3 @@ def rows_of(connection: psycopg.Connection[Any], statement: str, parameters: Seq
     """Run a statement and return its rows by column name."""
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
         return cursor.execute(statement.encode(), parameters).fetchall()
-
-
-def _is_local(host: str) -> bool:
-    if host.startswith(("/", "@")) or host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

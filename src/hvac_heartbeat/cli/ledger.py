@@ -27,6 +27,7 @@ TABLE_ROWS = 20  # without --limit: what a terminal shows at once
 _RULING = "SELECT, INSERT, UPDATE, DELETE"
 _ALIKE = 3  # names that are shown in place of one that was never heard
 _STATEMENTS = Path(__file__).with_name("liveness.sql")
+# Whose name says the unit also where there is none.
 _LENGTHS = frozenset({"age", "stale_after", "length", "observed", "silent", "longest", "mean_time_to_return"})
 
 
@@ -38,7 +39,8 @@ class Ledger:
 
     def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
         """Run a statement of liveness.sql and return its rows by column name."""
-        sql = queries(_STATEMENTS)[statement]
+        named = queries(_STATEMENTS)
+        sql = named[statement].replace("{silences}", named["silences"])
         with told_of_rights(self._connection, "SELECT" if sql.startswith("SELECT") else _RULING):
             return rows_of(self._connection, sql, parameters)
 
@@ -61,8 +63,8 @@ class Ledger:
 
 
 @contextmanager
-def ledger() -> Iterator[Ledger]:
-    """Open the database that DB_* names.
+def ledger(missing: str = "there is no ledger of silence here") -> Iterator[Ledger]:
+    """Open the database that DB_* names; `missing` says what a database lacks that `migrate` has not been run on.
 
     Raises:
         DatabaseRefused: also for want of the ledger or of a right on it, with what to do about it.
@@ -71,7 +73,7 @@ def ledger() -> Iterator[Ledger]:
         try:
             yield Ledger(connection)
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedFunction) as error:
-            raise DatabaseRefused("there is no ledger of silence here: `hvac-heartbeat migrate` makes it") from error
+            raise DatabaseRefused(f"{missing}: `hvac-heartbeat migrate` makes it") from error
 
 
 def refuse_unknown(found: Ledger, site: str | None, device: str | None = None) -> None:
@@ -100,7 +102,7 @@ def print_json(value: object) -> None:
 def plain(value: Any) -> Any:
     """Return a value in JSON's types: times in UTC, and lengths in seconds under a name that says so."""
     if isinstance(value, dict):
-        return {f"{key}_s" if key in _LENGTHS else key: plain(inner) for key, inner in value.items()}
+        return {f"{key}_s" if _is_length(key, inner) else key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [plain(inner) for inner in value]
     if isinstance(value, datetime):
@@ -108,6 +110,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return round(value.total_seconds(), 6)
     return float(value) if isinstance(value, Decimal) else value
+
+
+def _is_length(key: str, value: object) -> bool:
+    return isinstance(value, timedelta) or (value is None and key in _LENGTHS)
 
 
 def fetched(limit: int | None, *, as_json: bool) -> int | None:

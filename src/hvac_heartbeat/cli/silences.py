@@ -48,7 +48,7 @@ def silences(  # noqa: PLR0913 - a person's options
         if not rows:
             refuse_unknown(found, site, device)
         is_cut = not as_json and len(rows) > (limit or TABLE_ROWS)
-        total = found.row("count_silences", *wanted)["total"] if is_cut else None
+        total = found.row("count_silences", *wanted, None)["total"] if is_cut else None
     if as_json:
         print_json(rows)
     elif rows:

@@ -8,6 +8,7 @@ import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import psycopg
 from psycopg import generators
 from psycopg.conninfo import make_conninfo
@@ -18,11 +19,15 @@ from hvac_heartbeat.store.root_certificates import roots_for
 from hvac_heartbeat.store.timeout import DEAD_PEER_S, BoundedConnection, DeadlinePassed, await_socket, within
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from psycopg.abc import PQGenConn
     from psycopg.pq.abc import PGconn, PGresult
 
 _TURN_S: Final = 5.0  # for one name, and for one address of the server, TLS and login included
 _CANCEL_TIMEOUT_S: Final = 0.4  # within what is kept back for the answer, TLS included
+
+_encode = msgspec.json.Encoder().encode
 
 
 class ConnectFailed(psycopg.OperationalError):
@@ -46,6 +51,15 @@ def texts(answer: PGresult) -> list[list[str]]:
         [(answer.get_value(row, column) or b"").decode() for column in range(answer.nfields)]
         for row in range(answer.ntuples)
     ]
+
+
+def array(values: Sequence[object]) -> bytes:
+    """Return values as an array in PostgreSQL's text form.
+
+    That is JSON's but for the braces: both quote text, and escape quotes and backslashes, alike (PostgreSQL manual,
+    "Array Input and Output"). They differ in control characters, and no heartbeat has any (`fields`).
+    """
+    return b"{" + _encode(values)[1:-1] + b"}"
 
 
 def first_line(error: BaseException) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
 
-import msgspec
 from msgspec.structs import astuple
 
 from hvac_heartbeat.errors import BatchRefused
 from hvac_heartbeat.heartbeat import Heartbeat
 from hvac_heartbeat.outcome import BatchResult, Complaint
-from hvac_heartbeat.store.connection import texts
+from hvac_heartbeat.store.connection import array, texts
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.silence import Ledger
@@ -22,8 +21,6 @@ _NEW_DEVICE: Final = Complaint("device_id", "is a device never seen before, and 
 _WRITTEN_BY_US: Final = {*Heartbeat.__struct_fields__, "last_seen_ts", "updated_at"} - {"received_at"}
 _NOT_NULL: Final = "23502"  # PostgreSQL manual, appendix A
 _AT_FAULT: Final = ("22", "23")  # the row's value, or a constraint of the table
-
-_encode = msgspec.json.Encoder().encode
 
 
 class DeviceState:
@@ -90,12 +87,8 @@ def _as_text(heartbeat: Heartbeat) -> list[bytes | None]:
 
 
 def _as_arrays(heartbeats: Sequence[Heartbeat]) -> list[bytes | None]:
-    """Return each field of the batch as an array in PostgreSQL's text form; None where every value is.
-
-    An array literal is JSON's but for the braces: both quote text, and escape quotes and backslashes, alike (PostgreSQL
-    manual, "Array Input and Output"). They differ in control characters, and no heartbeat has any (`fields`).
-    """
+    """Return each field of the batch as an array; None where every value is."""
     # One column after the other: tuples of whole batches would make holes in the memory of the smallest Lambda.
     columns = (list(map(attrgetter(field), heartbeats)) for field in Heartbeat.__struct_fields__)
     absent = len(heartbeats)
-    return [None if values.count(None) == absent else b"{" + _encode(values)[1:-1] + b"}" for values in columns]
+    return [None if values.count(None) == absent else array(values) for values in columns]

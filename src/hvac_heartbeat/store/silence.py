@@ -6,10 +6,9 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.heartbeat import Heartbeat
+from hvac_heartbeat.store.connection import array
 from hvac_heartbeat.store.database import Database
 from hvac_heartbeat.store.queries import queries
 from hvac_heartbeat.store.sqlstates import StatementRefused
@@ -22,8 +21,6 @@ _NO_LEDGER: Final = "42883"  # undefined_function (PostgreSQL manual, appendix A
 # What may pass by itself: connections, logins, failovers, deadlocks, locks, cancellations and restarts. All else waits
 # for a person, and heartbeats must not wait with it.
 _MAY_PASS: Final = ("08", "25", "28", "3D", "40", "53300", "55P03", "57")
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Ledger:
@@ -46,9 +43,7 @@ class Ledger:
             for start in range(0, len(heartbeats), _BATCH_LIMIT):
                 part = heartbeats[start : start + _BATCH_LIMIT]
                 columns = zip(*((late.device_id, late.received_at, late.site_id) for late in part), strict=True)
-                # In PostgreSQL's text form of arrays, which is JSON's but for the braces.
-                arrays = [b"{" + _encode(column)[1:-1] + b"}" for column in columns]
-                self._database.execute(self._statement, arrays, deadline)
+                self._database.execute(self._statement, [array(column) for column in columns], deadline)
         except (StatementRefused, StoreUnavailable) as error:
             if error.sqlstate is None or error.sqlstate.startswith(_MAY_PASS):
                 raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from hvac_heartbeat.store.connection import texts
+from hvac_heartbeat.store.connection import array, texts
 from hvac_heartbeat.store.queries import queries
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 STATEMENTS: Final = Path(__file__).with_suffix(".sql")
 LEASED_AT_ONCE: Final = 50
-_encode = msgspec.json.encode
 
 
 class Swept(msgspec.Struct, frozen=True):
@@ -27,8 +26,6 @@ class Swept(msgspec.Struct, frozen=True):
     is_skipped: bool
     devices: int
     stale: int
-    opened: int
-    closed: int
     messages: int
     is_fleet_silent: bool
 
@@ -71,16 +68,14 @@ class Telling:
         Raises:
             StoreUnavailable: nothing was written, and the next sweep does the same work.
         """
-        since = None if unreachable is None else f"[{unreachable[0].isoformat()},{unreachable[1].isoformat()}]"
-        [row] = self._send("sweep", (since, canary), deadline)
-        skipped, *counts, is_fleet_silent = row
-        devices, stale, opened, closed, messages = map(int, counts)
-        return Swept(skipped == "t", devices, stale, opened, closed, messages, is_fleet_silent == "t")
+        since = None if unreachable is None else f"[{unreachable[0].isoformat()},{unreachable[1].isoformat()}]".encode()
+        [row] = self._send("sweep", (since, canary.encode() if canary else None), deadline)
+        skipped, devices, stale, messages, is_fleet_silent = row
+        return Swept(skipped == "t", int(devices), int(stale), int(messages), is_fleet_silent == "t")
 
     def lease(self, channels: Sequence[str], deadline: float) -> list[Message]:
         """Take some messages that one of the channels has not got. Raises StoreUnavailable."""
-        wanted = "{" + ",".join(channels) + "}"
-        rows = self._send("lease_messages", (wanted, str(LEASED_AT_ONCE)), deadline)
+        rows = self._send("lease_messages", (array(channels), str(LEASED_AT_ONCE).encode()), deadline)
         return [
             Message(int(row[0]), row[1], row[2], msgspec.json.decode(row[3]), frozenset(msgspec.json.decode(row[4])))
             for row in sorted(rows, key=lambda row: int(row[0]))
@@ -88,12 +83,10 @@ class Telling:
 
     def note(self, deliveries: Sequence[Delivery], deadline: float) -> None:
         """Write down what became of leased messages. Raises StoreUnavailable: they are then delivered again."""
-        ids = ",".join(str(delivery.message.id) for delivery in deliveries)
-        failed = ",".join(str(delivery.is_failed).lower() for delivery in deliveries)
-        got = _encode([delivery.channels for delivery in deliveries]).decode()
-        self._send("note_deliveries", (f"{{{ids}}}", got, f"{{{failed}}}"), deadline)
+        ids = array([delivery.message.id for delivery in deliveries])
+        failed = array([delivery.is_failed for delivery in deliveries])
+        got = msgspec.json.encode([delivery.channels for delivery in deliveries])
+        self._send("note_deliveries", (ids, got, failed), deadline)
 
-    def _send(self, statement: str, parameters: Sequence[str | None], deadline: float) -> list[list[str]]:
-        text = queries(STATEMENTS)[statement].encode()
-        given = [None if value is None else value.encode() for value in parameters]
-        return [list(row) for row in texts(self._database.execute(text, given, deadline))]
+    def _send(self, statement: str, parameters: Sequence[bytes | None], deadline: float) -> list[list[str]]:
+        return texts(self._database.execute(queries(STATEMENTS)[statement].encode(), parameters, deadline))

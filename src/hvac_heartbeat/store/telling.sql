@@ -6,7 +6,7 @@ SELECT to_regprocedure('sweep(tstzrange,text)') IS NOT NULL
 
 -- name: sweep
 -- Judge, note and write what is to be told. $1 is the time in which the database could not be reached, $2 the canary.
-SELECT is_skipped, devices, stale, opened, closed, messages, is_fleet_silent FROM sweep($1::tstzrange, $2::text)
+SELECT is_skipped, devices, stale, messages, is_fleet_silent FROM sweep($1::tstzrange, $2::text)
 
 -- name: lease_messages
 -- Take $2 messages at most that one of the channels $1 has not got.
