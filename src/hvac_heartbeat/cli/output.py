@@ -36,6 +36,7 @@ HEADINGS = {
 _FOLDED = ("device_id", "site_id", "agent_version", "of", "note")
 _NAMES = ("device_id", "site_id")
 _NAME_ROOM = 20  # characters that a long name keeps before a column is left out for it
+_HALF_A_DAY = timedelta(hours=12)
 _PER_CENT_DIGITS = Decimal("0.0001")  # three seconds of a month
 _ENDLESS = 10_000  # characters: wider than any table
 STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}
@@ -112,9 +113,9 @@ def printable(text: str) -> str:
 
 
 def moment(value: datetime, *, now: datetime | None = None) -> str:
-    """Phrase a time in UTC; the day is left out when it is that of `now`, in UTC too."""
-    value, now = value.astimezone(UTC), (now or datetime.now(UTC)).astimezone(UTC)
-    return f"{value:%H:%M:%SZ}" if value.date() == now.date() else f"{value:%Y-%m-%d %H:%M}Z"
+    """Phrase a time in UTC; the day is left out within half a day of `now`, where only one day can be meant."""
+    value, now = value.astimezone(UTC), now or datetime.now(UTC)
+    return f"{value:%H:%M:%SZ}" if abs(value - now) < _HALF_A_DAY else f"{value:%Y-%m-%d %H:%M}Z"
 
 
 def duration(value: timedelta) -> str:

@@ -66,7 +66,7 @@ def show_silences(
     total: int | None = None,
     of_one_device: bool = False,
 ) -> None:
-    """Print silences as a table; the day of a return is left out where it is that of the silence's beginning."""
+    """Print silences as a table; the day of a return is left out within half a day of the silence's beginning."""
     some_do_not_count = not all(row["counts"] for row in rows)
     shown = [
         row
