@@ -6,6 +6,7 @@ import json
 import random
 import signal
 from collections import Counter, defaultdict
+from threading import Thread
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -263,3 +264,19 @@ def test_sigterm_writes_what_is_held_once_and_goes_on_to_who_waited_for_it_befor
     signal.raise_signal(signal.SIGTERM)
     assert said(capsys) == []
     assert heard == [signal.SIGTERM] * 2
+
+
+def test_in_another_thread_sigterm_is_left_to_who_has_it(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in `serve`: Python lets nobody but the main thread take a signal."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work() -> None:
+        log = warm(clock)
+        add(log, trigger())
+        log.flush()
+
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert [line["message"] for line in said(capsys)] == ["invocation", "invocations"]
