@@ -71,6 +71,13 @@ def trigger(
     return found
 
 
+def trouble(**outcome: Any) -> Trigger:
+    """Return an event whose heartbeats, if it had any, went well."""
+    found = trigger(verdicts=())
+    found.outcome = Outcome(**outcome)
+    return found
+
+
 def add(log: InvocationLog, found: Trigger, total_ms: float = 2.0, *, each: bool = False) -> None:
     log.add(found, CONTEXT, refused=None, each=each, database_ms=total_ms / 2, total_ms=total_ms)
 
@@ -205,6 +212,8 @@ NOTABLE = {
     "failed": (trigger(verdicts=(Verdict.FAILED,)), 2.0),
     "ignored": (trigger(ignored=1), 2.0),
     "slow": (trigger(), SLOW_MS + 1),
+    "a health check that failed": (trouble(failure=StoreUnavailable("away")), 2.0),
+    "a ledger that takes nothing": (trouble(ledger="permission denied"), 2.0),
 }
 
 

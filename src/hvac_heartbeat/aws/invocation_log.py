@@ -65,8 +65,8 @@ class InvocationLog:
         `refused` is the status with which it was not taken at all.
         """
         minute = int(time.time() // _MINUTE_S)
-        # A container that had nothing to do for a minute may have nothing for another, and would hold this too long.
-        at_once = each or self._is_cold or minute - self._minute > 1
+        # A container that is new or had nothing to do for a minute may have nothing for another, and hold this too long.
+        at_once = each or minute - self._minute > 1
         if minute != self._minute:
             self.flush()
             self._minute = minute
