@@ -65,7 +65,7 @@ class InvocationLog:
         `refused` is the status with which it was not taken at all.
         """
         minute = int(time.time() // _MINUTE_S)
-        # A container that is new or had nothing to do for a minute may have nothing for another, and hold this too long.
+        # A container that is new, or had nothing to do for a minute, may hold this for long.
         at_once = each or minute - self._minute > 1
         if minute != self._minute:
             self.flush()
