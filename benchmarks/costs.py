@@ -22,9 +22,6 @@ PRICES = {
     "Lambda, a million requests": 0.20,
     "Lambda on arm64, a GB-second": 0.0000133334,
     "CloudWatch Logs of Lambda, a GB taken in (first 10 TB)": 0.50,
-    "CloudWatch Logs of Lambda, a GB taken in (next 20 TB)": 0.25,
-    "CloudWatch Logs of Lambda, a GB taken in (20 TB after these)": 0.10,
-    "CloudWatch Logs of Lambda, a GB taken in (over 50 TB)": 0.05,
     "HTTP API, a million requests (first 300 million)": 1.00,
     "HTTP API, a million requests (over 300 million)": 0.90,
     "IoT Core, a million minutes of connection": 0.08,
@@ -42,7 +39,7 @@ PRICES = {
 MEMORY_GB = 0.125
 HEARTBEAT_BYTES = 130
 IOT_METER_BYTES = 5120  # messages, rules and actions are counted in steps of 5 KB
-LOG_GB = (700 + 270) / 1e9  # of an invocation: one embedded metric record, and Lambda's START, END and REPORT
+LOG_GB = 35 / 1e9  # of a clean invocation: its part of a minute's record, where a container gets one every two seconds
 
 
 def milliseconds(heartbeats: int) -> float:
@@ -132,12 +129,10 @@ def function(trigger: Trigger, devices: int) -> float:
     together = batch(trigger, devices)
     invocations = devices * HEARTBEATS_A_MONTH / together
     seconds = invocations * milliseconds(together) / 1000
-    log = [PRICES[f"CloudWatch Logs of Lambda, a GB taken in ({part})"]
-           for part in ("first 10 TB", "next 20 TB", "20 TB after these", "over 50 TB")]  # fmt: skip
     return (
         invocations / MILLION * PRICES["Lambda, a million requests"]
         + seconds * MEMORY_GB * PRICES["Lambda on arm64, a GB-second"]
-        + tiered(invocations * LOG_GB, *zip((10e3, 20e3, 20e3, float("inf")), log, strict=True))
+        + invocations * LOG_GB * PRICES["CloudWatch Logs of Lambda, a GB taken in (first 10 TB)"]
     )
 
 
