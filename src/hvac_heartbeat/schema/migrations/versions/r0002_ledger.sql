@@ -86,13 +86,20 @@ AS $$
 DECLARE
     -- Another program may write infinity, which servers before 17 cannot subtract from.
     seen_at timestamptz := least(NEW.last_seen_ts, '9999-12-31 UTC');
+    root    oid         := coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID);
 BEGIN
     IF current_setting('hvac_heartbeat.ledger', true) = 'failed' THEN
         RETURN NULL;
     END IF;
-    -- Everybody may run this on a table of their own; only device_state and its partitions give evidence.
-    IF coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID)::oid <> 'device_state'::regclass::oid THEN
-        RAISE insufficient_privilege USING MESSAGE = 'only device_state may run note_silence';
+    -- Everybody may run this on a table of their own; only device_state, its partitions and its shards give evidence. A
+    -- shard is what Citus calls device_state_102008: it belongs to the owner of the table, in whose name nobody else can
+    -- make one.
+    IF root <> 'device_state'::regclass::oid THEN
+        IF NOT EXISTS (SELECT FROM pg_class AS shard JOIN pg_class AS ours USING (relowner, relnamespace)
+                        WHERE shard.oid = root AND shard.relname ~ '^device_state_[0-9]+$'
+                          AND ours.oid = 'device_state'::regclass::oid) THEN
+            RAISE insufficient_privilege USING MESSAGE = 'only device_state may run note_silence';
+        END IF;
     END IF;
     IF OLD.last_seen_ts > '-infinity' AND NEW.last_seen_ts > OLD.last_seen_ts THEN
         INSERT INTO silence (device_id, silent_from, silent_to, site_id)
