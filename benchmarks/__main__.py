@@ -16,7 +16,7 @@ from benchmarks.server import open_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-NAMES = ("ingest", "forms", "cold_start", "write_budget", "scale", "neighbours", "silence", "sweep")
+NAMES = ("ingest", "forms", "billed", "cold_start", "write_budget", "scale", "neighbours", "silence", "sweep")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +38,19 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
     seconds = 1.0 if quick else SECONDS
     rows: list[dict[str, Any]] = []
     stale: list[dict[str, Any]] = []
+    chance = random.Random(1)  # noqa: S311 - an order of turns
     for devices in fleets:
         with server.database() as database:
             result.circumstances |= database.circumstances
             fleet.populate(database.admin, devices)
             database.tune(TUNED)
             stale.append(_stale(database, devices))
-            for batch in batches:
-                for count in containers:
-                    progress(f"{devices:,} devices, {count} containers of {batch}", len(rows) / 20)
-                    rows.append(_burst(database, devices, batch, count, seconds))
+            bursts = list(product(batches, containers))
+            found: dict[tuple[int, int], dict[str, Any]] = {}
+            for batch, count in chance.sample(bursts, len(bursts)):
+                progress(f"{devices:,} devices, {count} containers of {batch}", (len(rows) + len(found)) / 20)
+                found[batch, count] = _burst(database, devices, batch, count, seconds)
+            rows += [found[burst] for burst in bursts]
             if devices == fleets[-1]:
                 progress("the largest fleet at its own pace", 0.9)
                 sustained = 2.0 if quick else SUSTAINED_SECONDS

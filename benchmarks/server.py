@@ -37,7 +37,6 @@ PRINTED_SETTINGS = (
     "wal_compression",
     "autovacuum",
 )
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,6 @@ class Server:
                     yield database
             finally:
                 admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-    def ended_cpu_s(self) -> float | None:
-        """Return the CPU seconds of all server processes that have ended, in steps of 10 ms."""
-        if self.postmaster is None:
-            return None
-        fields = Path(f"/proc/{self.postmaster}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[13]) + int(fields[14])) / TICKS_PER_S
 
 
 @dataclass
