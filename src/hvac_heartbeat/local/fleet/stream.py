@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter
 from random import Random
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeAlias
 
 from hvac_heartbeat.local.fleet.incidents import HOUR, SECOND, Announcement, Incidents, happens
 
@@ -98,18 +98,22 @@ class Fleet:
     `steady` has those, so that a test need not write each of them. `every_event` is the whole stream.
     """
 
+    # Coarse times in most fleets, so that many are exactly at a limit.
+    grains: ClassVar[tuple[int, ...]] = (1, SECOND, SECOND, 10 * SECOND)
+    periods: ClassVar[tuple[int, ...]] = _PERIODS
+    site_name: ClassVar[str] = "site"
+
     def __init__(self, seed: int, *, devices: int = 300, sites: int = 20, length: int = MONTH) -> None:
         self._chance = Random(seed)  # noqa: S311 - the same fleet again
-        # Coarse times in most fleets, so that many are exactly at a limit.
-        self.grain = self._chance.choice((1, SECOND, SECOND, 10 * SECOND))
+        self.grain = self._chance.choice(self.grains)
         self.length = length
-        self.sites: dict[str, list[str]] = {f"site-{number:02}": [] for number in range(sites)}
+        self.sites: dict[str, list[str]] = {f"{self.site_name}-{number:02}": [] for number in range(sites)}
         names = list(self.sites)
         for number in range(devices):
             site = names[number] if number < sites else self._chance.choice(names)
             self.sites[site].append(f"{site}/{number:03}")
         self._paths: dict[str, Path] = {site: "queue" if happens(self._chance, 0.7) else "http" for site in self.sites}
-        self.incidents = Incidents(self.sites, length)
+        self.incidents = self._incidents()
         self.incidents.draw(self._chance)
         self.stretches: dict[str, list[Stretch]] = {}
         self.steady: list[Steady] = []
@@ -129,6 +133,9 @@ class Fleet:
         """Return what happens, the heartbeats of the steady devices among it."""
         return heapq.merge(self.events, *map(_plain, self.steady), key=attrgetter("at"))
 
+    def _incidents(self) -> Incidents:
+        return Incidents(self.sites, self.length)
+
     def _rounded(self, at: int) -> int:
         return at // self.grain * self.grain
 
@@ -142,7 +149,7 @@ class Fleet:
                     yield self._stretch(device, site, first, until)
 
     def _stretch(self, device: str, site: str, first: int, until: int) -> Stretch:
-        period = self._chance.choice(_PERIODS) * SECOND
+        period = self._chance.choice(self.periods) * SECOND
         most = min(10 * SECOND, 120 * SECOND - period)  # the ledger takes no note of gaps up to 120 seconds
         jitter = [self._rounded(self._chance.randrange(most)) if most else 0 for _ in range(_JITTERS)]
         return Stretch(device, site, self._paths[site], first, period, jitter, (until - first - 1) // period + 1)
