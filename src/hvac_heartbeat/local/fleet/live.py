@@ -91,8 +91,9 @@ class LiveFleet(Fleet):
     def beats(self) -> Iterator[Heartbeat]:
         """Return every heartbeat in order of time. Each device reports as it starts, and then in its rhythm."""
         roll_call = [
-            Heartbeat(first.device, first.site, self._chance.randrange(_ROLL_CALL))
-            for first, *_ in self.stretches.values()
+            Heartbeat(device, site, self._chance.randrange(_ROLL_CALL))
+            for site, devices in self.sites.items()
+            for device in devices
         ]
         rhythms = (_rhythm(stretch) for stretches in self.stretches.values() for stretch in stretches)
         return heapq.merge(sorted(roll_call, key=_arrival), *rhythms, key=_arrival)
