@@ -44,12 +44,12 @@ def test_all_devices_beat_within_seconds_and_each_once_a_minute_from_then_on(see
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_site_goes_dark_after_a_quiet_start_and_is_back_within_the_run(seed: int) -> None:
-    for minutes in (5, 10, 30):
+    for minutes in (7, 10, 30):
         simulated = fleet(seed, minutes)
         incidents = simulated.incidents.seen
-        assert min(incident.starts for incident in incidents) >= 75 * SECOND
+        assert min(incident.starts for incident in incidents if incident.kind != "uploads") >= 190 * SECOND
         dark = incidents[[incident.kind for incident in incidents].index("site")]
-        assert dark.starts < 100 * SECOND
+        assert dark.starts < 205 * SECOND
         assert sorted(dark.devices) == sorted(simulated.sites[dark.site])
         assert dark.ends == dark.starts + 3 * MINUTE
         heard = times(simulated)
@@ -57,12 +57,12 @@ def test_a_site_goes_dark_after_a_quiet_start_and_is_back_within_the_run(seed: i
         for device in {*dark.devices} - dead:
             gap = max(pairwise(heard[device]), key=lambda pair: pair[1] - pair[0])
             assert gap[1] - gap[0] > 170 * SECOND
-            assert gap[1] < dark.ends + 31 * SECOND
+            assert dark.ends < gap[1] < dark.ends + 20 * SECOND
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_run_that_is_too_short_for_a_silence_has_none(seed: int) -> None:
-    assert fleet(seed, 4).incidents.seen == []
+    assert fleet(seed, 6).incidents.seen == []
 
 
 def test_some_devices_are_degraded_and_some_alive_without_uploading() -> None:

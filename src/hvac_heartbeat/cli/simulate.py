@@ -22,7 +22,7 @@ from hvac_heartbeat.local.fleet import LiveFleet
 from hvac_heartbeat.local.fleet.incidents import SECOND
 from hvac_heartbeat.local.fleet.readings import Readings
 from hvac_heartbeat.local.gateway import HOST
-from hvac_heartbeat.local.simulation import Away, Simulation, handler_agent, http_agent
+from hvac_heartbeat.local.simulation import Away, HttpAgent, Simulation, handler_agent
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def simulate(  # noqa: PLR0913 - a person's options
         raise wrong("give --to or --handler, not both", "--handler")
     what = f"{devices} made-up devices"
     with ExitStack() as stack:
-        way = _by_handler(stack, what, yes=yes) if handler else _by_http(to, what, yes=yes)
+        way = _by_handler(stack, what, yes=yes) if handler else _by_http(stack, to, what, yes=yes)
         fleet = LiveFleet(seed, devices=devices, sites=sites, length=round(lasts_s * SECOND))
         started = time.time()
         onlooker = stack.enter_context(Onlooker(fleet, started))
@@ -102,22 +102,22 @@ def _by_handler(stack: ExitStack, what: str, *, yes: bool) -> Way:
     return Way(f"the handler and {place(settings)}", handler_agent, side_by_side=False)
 
 
-def _by_http(to: str, what: str, *, yes: bool) -> Way:
+def _by_http(stack: ExitStack, to: str, what: str, *, yes: bool) -> Way:
     url = _url(to)
     if not yes and not is_loopback(url.hostname or ""):
         ask(f"--to names another machine ({url.hostname})", what)
     path = url.path.rstrip("/")
     path = path if path.endswith("/heartbeat") else f"{path}/heartbeat"
-    agent = http_agent(url)
+    agent = stack.enter_context(HttpAgent(url))
     where = url._replace(path=path, query="", fragment="").geturl()
     try:
-        status, body = agent("GET", f"{path.removesuffix('/heartbeat')}/health", None)
+        status, body = agent.ask("GET", f"{path.removesuffix('/heartbeat')}/health")
     except Away as away:
         hint = "start `hvac-heartbeat serve` in another terminal, or name another URL with --to"
         raise CallRefused(f"nobody answers at {where} ({away}): {hint}") from away
     if status != _OK:
         say(f"Its health is not good: {status} {body.get('message', '')}")
-    return Way(where, lambda payload: agent("POST", path, payload), side_by_side=True)
+    return Way(where, lambda payload: agent.ask("POST", path, payload), side_by_side=True)
 
 
 def _url(text: str) -> SplitResult:

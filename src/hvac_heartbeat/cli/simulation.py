@@ -17,7 +17,7 @@ from hvac_heartbeat.cli.ledger import Ledger
 from hvac_heartbeat.cli.output import console, duration, moment, printable, rows_table, show
 from hvac_heartbeat.local.fleet.incidents import SECOND
 from hvac_heartbeat.local.fleet.live import SHORTEST
-from hvac_heartbeat.local.simulation import VERDICTS, Account, Comparison, StoredDevice, StoredSilence, compare
+from hvac_heartbeat.local.simulation import VERDICTS, Account, Clock, Comparison, StoredDevice, StoredSilence, compare
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def say(text: str) -> None:
 class Onlooker:
     """Tells a person what happens: beside a progress bar on a terminal, else in lines that a file can keep."""
 
-    def __init__(self, fleet: LiveFleet, started: float) -> None:
-        self._fleet, self._started = fleet, started
+    def __init__(self, fleet: LiveFleet, started: float, clock: Clock = time) -> None:
+        self._fleet, self._started, self._clock = fleet, started, clock
         self._account = Account()
         self._rates = deque([(0.0, 0)])
         self._next_line = _LINE_S
@@ -70,14 +70,16 @@ class Onlooker:
         self._account = account
         fleet, count = self._fleet, len(self._fleet.incidents.devices)
         self._print(
-            f"{count} devices at {len(fleet.sites)} sites send a heartbeat a minute each ({count / 60:.3g} a second) to"
+            f"{count} devices at {len(fleet.sites)} sites send one heartbeat a minute each ({count / 60:,.1f} a second)"
         )
-        self._print(f"{where} until {self._at(fleet.length)}; Ctrl-C ends it early.")
+        self._print(f"to {where} until {self._at(fleet.length)}; Ctrl-C ends it early.")
         stuck = sum(at < 0 for at in fleet.incidents.stuck.values())
         if stuck:
             self._print(f"From the start {_how_many(stuck)} cannot upload: alive, but not delivering.")
         if fleet.length < SHORTEST:
-            self._print("No site goes dark in less than five minutes: a silence takes two, and is to be over in time.")
+            self._print(
+                "No site goes dark in less than seven minutes: first it has to be known, and then told of, and back."
+            )
 
     def began(self, incident: Incident) -> None:
         until = "" if incident.ends is None else f" until {self._at(incident.ends)}"
@@ -105,14 +107,14 @@ class Onlooker:
 
     def tick(self) -> None:
         """Show the rate, by what was answered in the last ten seconds."""
-        elapsed, sent = time.time() - self._started, self._account.sent
+        elapsed, sent = self._clock.time() - self._started, self._account.sent
         if elapsed - self._rates[-1][0] > 1:
             self._rates.append((elapsed, sent))
         while len(self._rates) > 1 and elapsed - self._rates[0][0] > _RATE_S:
             self._rates.popleft()
         since, before = self._rates[0]
         failed = self._account.counts["failed"] + self._account.counts["rejected"]
-        words = f"{sent:,} sent, {(sent - before) / max(elapsed - since, 1):.3g} a second, {failed:,} failed"
+        words = f"{sent:,} sent, {(sent - before) / max(elapsed - since, 1):,.1f} a second, {failed:,} failed"
         if self._progress.disable:
             if elapsed > self._next_line:
                 self._next_line += _LINE_S
@@ -128,7 +130,7 @@ class Onlooker:
         self._print(f"{self._at(at)} {text}")
 
     def _tell_now(self, text: str) -> None:
-        self._print(f"{moment(datetime.now(UTC))} {text}")
+        self._print(f"{moment(datetime.fromtimestamp(self._clock.time(), UTC))} {text}")
 
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)

@@ -8,17 +8,19 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from hvac_heartbeat.local.fleet.incidents import MINUTE, SECOND, Incidents
-from hvac_heartbeat.local.fleet.stream import Fleet, Heartbeat, Stretch
+from hvac_heartbeat.local.fleet.stream import Fleet, Heartbeat, Stretch, up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
 PERIOD: Final = 60 * SECOND
-SHORTEST: Final = 5 * MINUTE  # of a run in which something goes wrong: it has to be seen healthy, dark, and back
-_QUIET: Final = 75 * SECOND
+SHORTEST: Final = 7 * MINUTE  # of a run in which something goes silent: it has to be seen healthy, dark, and back
+# Nobody is told of a device before three of its heartbeats are proven, which takes more than 120 seconds between its
+# first and its last one.
+_QUIET: Final = 190 * SECOND
 _DARK: Final = 3 * MINUTE  # told of after 180 seconds of silence, which begins up to a minute before
-_BACK: Final = 30 * SECOND  # until the last device of a site that comes back has sent a heartbeat
+_BACK: Final = 20 * SECOND  # in which the devices of a site come back, one after another
 _NEXT: Final = 150 * SECOND
 _ROLL_CALL: Final = 3 * SECOND
 _MOST_DEATHS: Final = 5
@@ -51,10 +53,10 @@ class MinutesOfIncidents(Incidents):
         if self.length < SHORTEST:
             return
         sites = chance.sample(list(self.sites), len(self.sites))
-        first = _QUIET + chance.randrange(20 * SECOND)
+        first = _QUIET + chance.randrange(15 * SECOND)
         for number, starts in enumerate(range(first, self.length - _DARK - _BACK, _NEXT)):
             self._go_silent(sites[number % len(sites)], starts, "gateway" if number % 2 else "site", chance)
-        self._cannot_upload(sites[-1], first + MINUTE // 2, chance)
+        self._cannot_upload(sites[-1], chance.randrange(60 * SECOND, 90 * SECOND), chance)
         for device in chance.sample(self.devices, min(_MOST_DEATHS, -(-len(self.devices) // 100))):
             self._die(device, chance.randrange(_QUIET, self.length - 2 * MINUTE))
         self.seen.sort(key=attrgetter("starts"))
@@ -88,18 +90,21 @@ class LiveFleet(Fleet):
     def _incidents(self) -> MinutesOfIncidents:
         return MinutesOfIncidents(self.sites, self.length)
 
+    def _stretches(self, device: str) -> Iterator[Stretch]:
+        """Have a device report as it starts, and from then on in a rhythm of its own."""
+        site = device.partition("/")[0]
+        for since, until in up(self.incidents.down[device], self.length):
+            first = since + self._chance.randrange(_BACK if since else _ROLL_CALL)
+            rhythm = first + self._chance.randrange(PERIOD)
+            if first < until:
+                yield Stretch(device, site, "http", first, PERIOD, [0], 1)
+            if rhythm < until:
+                yield self._stretch(device, site, rhythm, until)
+
     def beats(self) -> Iterator[Heartbeat]:
-        """Return every heartbeat in order of time. Each device reports as it starts, and then in its rhythm."""
-        roll_call = [
-            Heartbeat(device, site, self._chance.randrange(_ROLL_CALL))
-            for site, devices in self.sites.items()
-            for device in devices
-        ]
+        """Return every heartbeat in order of time."""
         rhythms = (_rhythm(stretch) for stretches in self.stretches.values() for stretch in stretches)
-        return heapq.merge(sorted(roll_call, key=_arrival), *rhythms, key=_arrival)
-
-
-_arrival = attrgetter("received_at")
+        return heapq.merge(*rhythms, key=attrgetter("received_at"))
 
 
 def _rhythm(stretch: Stretch) -> Iterator[Heartbeat]:

@@ -57,7 +57,7 @@ class Stretch:
 
     def received(self, number: int) -> int:
         """Return when beat `number` arrives."""
-        return self.starts + number * self.period + self.jitter[number % _JITTERS]
+        return self.starts + number * self.period + self.jitter[number % len(self.jitter)]
 
     def written(self, number: int) -> int:
         """Return when beat `number` is written where nothing is in the way."""
@@ -142,7 +142,7 @@ class Fleet:
     def _stretches(self, device: str) -> Iterator[Stretch]:
         home = device.partition("/")[0]
         moves_at, other = self.incidents.moves.get(device, (self.length, home))
-        for starts, ends in _up(self.incidents.down[device], self.length):
+        for starts, ends in up(self.incidents.down[device], self.length):
             for site, since, until in ((home, starts, min(ends, moves_at)), (other, max(starts, moves_at), ends)):
                 first = self._rounded(since + self._chance.randrange(20 * SECOND)) + self.grain
                 if first < until:
@@ -215,7 +215,7 @@ def _plain(run: Steady) -> Iterator[Delivery]:
         yield Delivery(stretch.written(number), [beat])
 
 
-def _up(down: Iterable[Span], length: int) -> Iterator[Span]:
+def up(down: Iterable[Span], length: int) -> Iterator[Span]:
     """Return the times between those in which a device was down, where they are worth a heartbeat."""
     since = 0
     for starts, ends in sorted(down):

@@ -8,21 +8,20 @@ import io
 import json
 import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from hvac_heartbeat.aws.handler import lambda_handler
 from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
 from hvac_heartbeat.local.lambda_context import LambdaContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from urllib.parse import SplitResult
 
     from hvac_heartbeat.local.fleet import Heartbeat
     from hvac_heartbeat.local.simulation.account import Verdict
 
 _TIMEOUT_S = 10.0
-_TRIES = 2  # a server may close a connection that was idle just as it is used again
 
 Answer: TypeAlias = tuple[int, dict[str, Any]]  # a status of HTTP and what came with it
 
@@ -35,34 +34,59 @@ class Away(HvacHeartbeatError):
         self.is_certain = is_certain
 
 
-def http_agent(url: SplitResult) -> Callable[[str, str, Any], Answer]:
-    """Return what makes a request (method, path, JSON body) over a connection that each thread keeps.
+class HttpAgent:
+    """Makes requests over a connection that each thread keeps; closed at the end of a `with`."""
 
-    Raises:
-        Away: from the call, when no answer came.
-    """
-    kept = threading.local()
-    connect = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    def __init__(self, url: SplitResult) -> None:
+        self._connect = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+        self._host, self._port = url.hostname or "", url.port
+        self._kept = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
 
-    def ask(method: str, path: str, body: Any = None) -> Answer:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the next request opens its own again."""
+        for connection in self._opened:
+            connection.close()
+
+    def ask(self, method: str, path: str, body: Any = None) -> Answer:
+        """Make a request with a body of JSON.
+
+        Raises:
+            Away: when no answer came.
+        """
+        connection = self._own_connection()
+        was_open = connection.sock is not None
         text = None if body is None else json.dumps(body)
-        for attempt in range(_TRIES):
-            is_new = attempt > 0 or getattr(kept, "connection", None) is None
-            if is_new:
-                kept.connection = connect(url.hostname or "", url.port, timeout=_TIMEOUT_S)
-            try:
-                kept.connection.request(method, path, text, {"content-type": "application/json"})
-                response = kept.connection.getresponse()
-                return response.status, _decoded(response.read())
-            except (OSError, http.client.HTTPException) as error:
-                kept.connection.close()
-                kept.connection = None
-                if is_new or isinstance(error, TimeoutError):
-                    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-                    raise Away(reason, is_certain=isinstance(error, ConnectionRefusedError)) from error
-        raise AssertionError  # the last try has a new connection
+        try:
+            return _exchange(connection, method, path, text)
+        except (OSError, http.client.HTTPException) as error:
+            if was_open and not isinstance(error, TimeoutError):  # closed for idleness just as it was used again
+                return self.ask(method, path, body)
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise Away(reason, is_certain=isinstance(error, ConnectionRefusedError)) from error
 
-    return ask
+    def _own_connection(self) -> http.client.HTTPConnection:
+        connection: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
+        if connection is None:
+            connection = self._kept.connection = self._connect(self._host, self._port, timeout=_TIMEOUT_S)
+            self._opened.append(connection)
+        return connection
+
+
+def _exchange(connection: http.client.HTTPConnection, method: str, path: str, text: str | None) -> Answer:
+    try:
+        connection.request(method, path, text, {"content-type": "application/json"})  # opens it where it is closed
+        response = connection.getresponse()
+        return response.status, _decoded(response.read())
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _decoded(text: bytes) -> dict[str, Any]:
