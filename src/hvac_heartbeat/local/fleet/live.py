@@ -85,10 +85,8 @@ class LiveFleet(Fleet):
     grains: ClassVar[tuple[int, ...]] = (1,)
     periods: ClassVar[tuple[int, ...]] = (PERIOD // SECOND,)
     site_name: ClassVar[str] = "building"
+    what_goes_wrong: ClassVar[type[Incidents]] = MinutesOfIncidents
     incidents: MinutesOfIncidents
-
-    def _incidents(self) -> MinutesOfIncidents:
-        return MinutesOfIncidents(self.sites, self.length)
 
     def _stretches(self, device: str) -> Iterator[Stretch]:
         """Have a device report as it starts, and from then on in a rhythm of its own."""

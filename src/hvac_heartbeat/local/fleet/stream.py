@@ -102,6 +102,7 @@ class Fleet:
     grains: ClassVar[tuple[int, ...]] = (1, SECOND, SECOND, 10 * SECOND)
     periods: ClassVar[tuple[int, ...]] = _PERIODS
     site_name: ClassVar[str] = "site"
+    what_goes_wrong: ClassVar[type[Incidents]] = Incidents
 
     def __init__(self, seed: int, *, devices: int = 300, sites: int = 20, length: int = MONTH) -> None:
         self._chance = Random(seed)  # noqa: S311 - the same fleet again
@@ -113,7 +114,7 @@ class Fleet:
             site = names[number] if number < sites else self._chance.choice(names)
             self.sites[site].append(f"{site}/{number:03}")
         self._paths: dict[str, Path] = {site: "queue" if happens(self._chance, 0.7) else "http" for site in self.sites}
-        self.incidents = self._incidents()
+        self.incidents = self.what_goes_wrong(self.sites, length)
         self.incidents.draw(self._chance)
         self.stretches: dict[str, list[Stretch]] = {}
         self.steady: list[Steady] = []
@@ -121,20 +122,12 @@ class Fleet:
         for device in self.incidents.devices:
             self.stretches[device] = list(self._stretches(device))
             self._deliver(self.stretches[device])
-        self.events: list[Event] = sorted(
-            [
-                *(Delivery(at, found) for (at, _), found in self._deliveries.items()),
-                *self.incidents.announcements,
-            ],
-            key=attrgetter("at"),
-        )
+        deliveries = [Delivery(at, found) for (at, _), found in self._deliveries.items()]
+        self.events: list[Event] = sorted([*deliveries, *self.incidents.announcements], key=attrgetter("at"))
 
     def every_event(self) -> Iterator[Event]:
         """Return what happens, the heartbeats of the steady devices among it."""
         return heapq.merge(self.events, *map(_plain, self.steady), key=attrgetter("at"))
-
-    def _incidents(self) -> Incidents:
-        return Incidents(self.sites, self.length)
 
     def _rounded(self, at: int) -> int:
         return at // self.grain * self.grain
