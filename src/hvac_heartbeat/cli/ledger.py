@@ -17,6 +17,7 @@ import typer
 from hvac_heartbeat.cli.database import opened, rows_of, told_of_rights
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.output import console, printable, rows_table, show
+from hvac_heartbeat.local.read_model import STATEMENTS
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.queries import queries
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 TABLE_ROWS = 20  # without --limit: what a terminal shows at once
 _RULING = "SELECT, INSERT, UPDATE, DELETE"
 _ALIKE = 3  # names that are shown in place of one that was never heard
-_STATEMENTS = Path(__file__).with_name("liveness.sql")
+_OWN = Path(__file__).with_name("liveness.sql")
 # Whose name says the unit also where there is none.
 _LENGTHS = frozenset({"age", "stale_after", "length", "observed", "silent", "longest", "mean_time_to_return"})
 
@@ -38,8 +39,8 @@ class Ledger:
         self._connection = connection
 
     def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
-        """Run a statement of liveness.sql and return its rows by column name."""
-        named = queries(_STATEMENTS)
+        """Run a statement of the read model or of liveness.sql and return its rows by column name."""
+        named = queries(STATEMENTS) | queries(_OWN)
         sql = named[statement].replace("{silences}", named["silences"])
         with told_of_rights(self._connection, "SELECT" if sql.startswith("SELECT") else _RULING):
             return rows_of(self._connection, sql, parameters)
