@@ -126,14 +126,6 @@ SELECT id, created_at, kind, scope, site_id, body ->> 'text' AS text, delivered_
  ORDER BY id DESC
  LIMIT $3
 
--- name: newest_message
--- The newest message's id, so that those that come after it are known.
-SELECT coalesce(max(id), 0) AS id FROM silence_message
-
--- name: messages_since
--- The messages that were written after $1, the oldest first.
-SELECT id, created_at, kind, body ->> 'text' AS text FROM silence_message WHERE id > $1 ORDER BY id
-
 -- name: sweep
 -- Sweep now.
 SELECT * FROM sweep(NULL, $1::text)

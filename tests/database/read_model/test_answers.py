@@ -68,7 +68,7 @@ def test_the_fleet_is_counted_with_what_was_told_and_since_when_we_are_deaf(flee
         deaf_since=fleet.ago(1),
         open_episodes=1,
         fleet_silence=answers.FleetSilence(fleet.ago(9), "late"),
-        last_message=answers.Message(fleet.ago(2), "Silence Opened", "north is dark"),
+        last_message=answers.Message(1, fleet.ago(2), "Silence Opened", "north is dark"),
     )
 
 

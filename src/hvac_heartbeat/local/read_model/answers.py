@@ -32,6 +32,7 @@ class FleetSilence(msgspec.Struct, frozen=True):
 class Message(msgspec.Struct, frozen=True):
     """What was told: `kind` is Silence Opened, Silence Ended or Ingest Deaf."""
 
+    id: int
     created_at: datetime
     kind: str
     text: str

@@ -120,6 +120,14 @@ class ReadModel:
         """Return the devices that are heard but deliver nothing; who delivered longest ago is first."""
         return self._database.read(lambda found: convert(found.rows("not_delivering", limit), list[NotDelivering]))
 
+    def newest_message(self) -> int | None:
+        """Return the id of the last message, 0 before the first; None in a database that tells nobody."""
+        return self._database.read(lambda found: found.row("newest_message")["id"] if found.has_telling else None)
+
+    def messages_since(self, newest: int) -> list[Message]:
+        """Return the messages that were written after the one of this id, the oldest first."""
+        return self._database.read(lambda found: convert(found.rows("messages_since", newest), list[Message]))
+
     def worst_this_month(self, limit: int = 10) -> WorstSites | None:
         """Return the sites that were least available in the last 30 days, as of some minutes ago; the worst first.
 
@@ -145,7 +153,7 @@ def _fleet(found: Snapshot) -> Fleet:
         if told["fleet_silent_since"] is not None:
             parts["fleet_silence"] = FleetSilence(told["fleet_silent_since"], told["evidence"])
         if told["created_at"] is not None:
-            parts["last_message"] = Message(told["created_at"], told["kind"], told["text"])
+            parts["last_message"] = Message(told["id"], told["created_at"], told["kind"], told["text"])
     return Fleet(**parts)
 
 

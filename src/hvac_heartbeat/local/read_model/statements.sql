@@ -30,10 +30,18 @@ SELECT count(*) AS sites, count(*) FILTER (WHERE is_dark) AS dark_sites,
 -- name: told
 -- What was told: how many episodes are open, since when the whole fleet is silent, and the last message.
 SELECT (SELECT count(*) FROM episode WHERE closed_at IS NULL) AS open_episodes,
-       fleet.silent_from AS fleet_silent_since, fleet.evidence, message.created_at, kind, body ->> 'text' AS text
+       fleet.silent_from AS fleet_silent_since, fleet.evidence, message.id, message.created_at, kind, body ->> 'text' AS text
   FROM (SELECT) AS one
   LEFT JOIN (SELECT silent_from, evidence FROM fleet_silence WHERE ended_at IS NULL) AS fleet ON true
-  LEFT JOIN (SELECT created_at, kind, body FROM silence_message ORDER BY id DESC LIMIT 1) AS message ON true
+  LEFT JOIN (SELECT id, created_at, kind, body FROM silence_message ORDER BY id DESC LIMIT 1) AS message ON true
+
+-- name: newest_message
+-- The newest message's id, so that those that come after it are known.
+SELECT coalesce(max(id), 0) AS id FROM silence_message
+
+-- name: messages_since
+-- The messages that were written after $1, the oldest first.
+SELECT id, created_at, kind, body ->> 'text' AS text FROM silence_message WHERE id > $1 ORDER BY id
 
 -- name: sites
 -- The sites whose names hold $1, the worst first, after $2, and $3 of them at most.

@@ -9,8 +9,9 @@ mapping and give `Routes` all of them:
 
     Routes(api.routes(model) | {"/page/sites/{id}": site_page})
 
-Views answer GET and HEAD. `Routes.answer` adds the headers that every answer has, an ETag, and the 304 where the client
-has that already. A view raises `BadRequest` or `NotFound`; a StoreUnavailable that it lets through becomes 503.
+Views answer GET and HEAD, and several at once, each in a thread of its own. `Routes.answer` adds an ETag, and answers
+304 where the client has that body already; the gateway adds the headers that every answer has. A view raises
+`BadRequest` or `NotFound`; a StoreUnavailable that it lets through becomes 503.
 """
 
 from __future__ import annotations
@@ -27,19 +28,13 @@ from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
 from hvac_heartbeat.local.read_model.model import LedgerMissing
 
 RETRY_AFTER_S: Final = 5
-HEADERS: Final = {
-    "cache-control": "no-cache",
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+READING: Final = frozenset({"GET", "HEAD"})
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A GET: its path and query as they came, its headers by lower-case name, and the names that the pattern holds."""
+    """A request: path and query as they came, headers by lower-case name, and the names that the pattern holds."""
 
+    method: str
     path: str
     query_text: str = ""
     headers: Mapping[str, str] = {}
@@ -96,21 +91,22 @@ class Routes:
     def __init__(self, views: Mapping[str, View]) -> None:
         self._views = [(pattern.split("/"), view) for pattern, view in views.items()]
 
-    def knows(self, path: str) -> bool:
-        """Say whether a path, as it came, is one of a view."""
-        return self._find(path) is not None
-
-    def answer(self, request: Request) -> Answer:
-        """Answer a GET of a path that is known."""
+    def answer(self, request: Request) -> Answer | None:
+        """Answer a request; None where it is the function's: no view has its path, or heartbeats may be sent there."""
         found = self._find(request.path)
         if found is None:
-            raise NotFound
+            return None
+        if request.method not in READING:
+            if request.method == "POST" and request.path.endswith(("/", "/heartbeat")):
+                return None
+            allowed = {"allow": "GET, HEAD"}
+            return json_answer({"message": "this can only be read"}, HTTPStatus.METHOD_NOT_ALLOWED, allowed)
         view, parts = found
         try:
             names = {name: unquote(part, errors="strict") for name, part in parts.items()}
         except UnicodeDecodeError:
             return json_answer({"message": "the path is not percent-encoded UTF-8"}, HTTPStatus.BAD_REQUEST)
-        return _finished(request, _seen(view, msgspec.structs.replace(request, names=names)))
+        return _with_etag(request, _seen(view, msgspec.structs.replace(request, names=names)))
 
     def _find(self, path: str) -> tuple[View, dict[str, str]] | None:
         parts = path.split("/")
@@ -137,12 +133,12 @@ def _seen(view: View, request: Request) -> Answer:
         return json_answer({"message": str(error)}, HTTPStatus.SERVICE_UNAVAILABLE, again)
 
 
-def _finished(request: Request, answer: Answer) -> Answer:
-    """Add the headers that every answer has; where the client has the same body already, leave it out."""
-    headers = {**HEADERS, **answer.headers}
-    if answer.status == HTTPStatus.OK:
-        headers["etag"] = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
-        wanted = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-        if headers["etag"] in wanted or "*" in wanted:
-            return Answer(b"", answer.content_type, HTTPStatus.NOT_MODIFIED, headers)
+def _with_etag(request: Request, answer: Answer) -> Answer:
+    if answer.status != HTTPStatus.OK:
+        return answer
+    etag = f'"{hashlib.sha256(answer.body).hexdigest()[:32]}"'
+    headers = {**answer.headers, "etag": etag}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if etag in known or "*" in known:
+        return Answer(b"", answer.content_type, HTTPStatus.NOT_MODIFIED, headers)
     return msgspec.structs.replace(answer, headers=headers)
