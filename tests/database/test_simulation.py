@@ -16,8 +16,10 @@ from hvac_heartbeat.cli.simulation import Onlooker, show_end
 from hvac_heartbeat.local.fleet import LiveFleet
 from hvac_heartbeat.local.fleet.incidents import MINUTE, SECOND
 from hvac_heartbeat.local.fleet.readings import Readings
-from hvac_heartbeat.local.gateway import Gateway
+from hvac_heartbeat.local.gateway import HOST, Gateway
 from hvac_heartbeat.local.simulation import HttpAgent, Simulation, handler_agent
+from hvac_heartbeat.local.web.access import Access
+from hvac_heartbeat.local.web.routes import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,7 +160,7 @@ def test_a_silence_that_nobody_made_is_named(ledger: psycopg.Connection, capsys:
 
 @contextmanager
 def listening(port: int) -> Iterator[Gateway]:
-    with Gateway(port, lambda *_: None) as gateway:
+    with Gateway(HOST, port, lambda _: None, routes=Routes({}), access=Access()) as gateway:
         thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield gateway
