@@ -16,7 +16,7 @@ from benchmarks.server import open_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-NAMES = ("ingest", "forms", "billed", "cold_start", "write_budget", "scale", "neighbours", "silence", "sweep")
+NAMES = ("ingest", "forms", "billed", "cold_start", "write_budget", "scale", "hold", "neighbours", "silence", "sweep")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="a few seconds each, to see that they run; saves nothing")
+    parser.add_argument("--minutes", type=float, default=10, help="how long hold keeps its pace")
     parser.add_argument("--no-save", action="store_true", help="leave benchmarks/results as it is")
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(NAMES)
@@ -31,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     for name in options.names or NAMES:
         circumstances = report.machine()
-        with _progress(name) as progress, open_server() as server:
-            result: report.Result = import_module(f"benchmarks.{name}").run(server, progress, quick=options.quick)
+        benchmark = import_module(f"benchmarks.{name}")
+        more = {"minutes": options.minutes} if name == "hold" else {}
+        with _progress(name) as progress, open_server(getattr(benchmark, "SETTINGS", None)) as server:
+            result: report.Result = benchmark.run(server, progress, quick=options.quick, **more)
         result.circumstances = circumstances | result.circumstances
         report.show(result)
         if not (options.quick or options.no_save):

@@ -33,6 +33,7 @@ def main(index: int, devices: int, batch: int, containers: int, seconds: float, 
     cpu = 0.0
     began = time.perf_counter()
     calls: list[float] = []
+    minutes: list[int] = []  # heartbeats written in each
     for turn in count():
         _address(events[turn % EVENTS], share, turn * batch)
         due = began + turn * batch / pace if pace else 0.0
@@ -44,11 +45,17 @@ def main(index: int, devices: int, batch: int, containers: int, seconds: float, 
             time.sleep(due - now)
         started, used = time.perf_counter(), time.process_time()
         answer = handler.write(events[turn % EVENTS])
-        calls.append(time.perf_counter() - started)
+        ended = time.perf_counter()
+        calls.append(ended - started)
+        minute = int((ended - began) // 60)
+        minutes += [0] * (minute + 1 - len(minutes))
+        minutes[minute] += batch
         cpu += time.process_time() - used
         if answer["statusCode"] != 200:
             raise RuntimeError(answer)
-    print(json.dumps({"heartbeats": len(calls) * batch, "calls_s": calls, "cpu_s": cpu}), flush=True)
+    print(
+        json.dumps({"heartbeats": len(calls) * batch, "minutes": minutes, "calls_s": calls, "cpu_s": cpu}), flush=True
+    )
     sys.stdin.readline()
     handler.close()
 

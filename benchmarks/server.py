@@ -17,7 +17,7 @@ from benchmarks import fleet
 from hvac_heartbeat.local.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 # As a production server has them, but for the caches, which a small machine shares with the client.
 EMBEDDED_SETTINGS = {
@@ -121,14 +121,14 @@ def cpu_ns(pids: set[int]) -> int:
 
 
 @contextlib.contextmanager
-def open_server() -> Iterator[Server]:
-    """Start an embedded server, or take the one that DB_HOST and the others name."""
+def open_server(settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Start an embedded server, with settings of its own if there are any, or take the one that DB_* names."""
     before = dict(os.environ)
     try:
         if "DB_HOST" in os.environ:
             yield Server(_named(os.environ))
         else:
-            with PostgresServer(settings=EMBEDDED_SETTINGS) as embedded:
+            with PostgresServer(settings={**EMBEDDED_SETTINGS, **(settings or {})}) as embedded:
                 yield Server(make_conninfo(embedded.url()), embedded.pid)
     finally:
         os.environ.clear()
