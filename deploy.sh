@@ -21,7 +21,8 @@ What is not set stays as it is. A new stack has the schedule and the API, unless
 Variables: FUNCTION_NAME (the stack has that name too), ROLE_ARN, REGION (else AWS_REGION, AWS_DEFAULT_REGION);
   DB_HOST, DB_PORT, DB_NAME, DB_SSLMODE, DB_SSLROOTCERT (a path in the package) and either DB_SECRET_ARN, or DB_USER and
   one of DB_IAM_AUTH=true, DB_PASSWORD (kept in the secret FUNCTION_NAME/database);
-  HEARTBEAT_NEW_DEVICES, HEARTBEAT_DEVICE_CLAIM, HEARTBEAT_SITE_CLAIM; MEMORY (128), TIMEOUT (30), ARCHITECTURE (arm64);
+  HEARTBEAT_NEW_DEVICES, HEARTBEAT_DEVICE_CLAIM, HEARTBEAT_SITE_CLAIM, HEARTBEAT_LOG; MEMORY (128), TIMEOUT (30),
+  ARCHITECTURE (arm64);
   SUBNET_IDS, SECURITY_GROUP_IDS (with commas between; the function joins this VPC);
   CODE_BUCKET (where the package is put; else hvac-heartbeat-ACCOUNT-REGION, which is made), PACKAGE (a zip that is
   already built), PYTHON (3.11 or newer with requirements.txt; else that of .venv, which make sets up).

@@ -26,9 +26,6 @@ PRICES = {
     "Lambda, a million requests": 0.20,
     "Lambda on arm64, a GB-second": 0.0000133334,
     "CloudWatch Logs of Lambda, a GB taken in (first 10 TB)": 0.50,
-    "CloudWatch Logs of Lambda, a GB taken in (next 20 TB)": 0.25,
-    "CloudWatch Logs of Lambda, a GB taken in (20 TB after these)": 0.10,
-    "CloudWatch Logs of Lambda, a GB taken in (over 50 TB)": 0.05,
     "HTTP API, a million requests (first 300 million)": 1.00,
     "HTTP API, a million requests (over 300 million)": 0.90,
     "IoT Core, a million minutes of connection": 0.08,
@@ -49,7 +46,7 @@ MEMORY_GB = 0.125
 HEARTBEAT_BYTES = 130
 SHARD_RECORDS_A_SECOND = 1_000 / 2  # half of what a shard takes ("Quotas and limits", Kinesis Developer Guide)
 IOT_METER_BYTES = 5120  # messages, rules and actions are counted in steps of 5 KB
-LOG_GB = (700 + 270) / 1e9  # of an invocation: one embedded metric record, and Lambda's START, END and REPORT
+LOG_GB = 35 / 1e9  # of a clean invocation: its part of a minute's record, where a container gets one every two seconds
 
 
 def milliseconds(heartbeats: int) -> float:
@@ -167,11 +164,10 @@ def function(trigger: Trigger, devices: int) -> tuple[float, float, float]:
     together = batch(trigger, devices)
     invocations = devices * HEARTBEATS_A_MONTH / together
     seconds = invocations * milliseconds(together) / 1000
-    log_tiers = {"first 10 TB": 10e3, "next 20 TB": 20e3, "20 TB after these": 20e3, "over 50 TB": math.inf}
     return (
         invocations / MILLION * PRICES["Lambda, a million requests"],
         seconds * MEMORY_GB * PRICES["Lambda on arm64, a GB-second"],
-        tiered(invocations * LOG_GB, "CloudWatch Logs of Lambda, a GB taken in", log_tiers),
+        invocations * LOG_GB * PRICES["CloudWatch Logs of Lambda, a GB taken in (first 10 TB)"],
     )
 
 

@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from benchmarks import costs
-from hvac_heartbeat.aws.invocation_log import log_invocation
+from hvac_heartbeat.aws import invocation_log
+from hvac_heartbeat.aws.invocation_log import InvocationLog
 from hvac_heartbeat.aws.triggers.http_gateways import HttpApi
 
 ROOT = Path(__file__).parents[2]
@@ -28,14 +29,27 @@ def test_the_document_holds_the_tables_and_the_prices_of_the_script() -> None:
 def test_the_example_in_the_document_is_the_sum_it_says() -> None:
     """43.8 million requests at the first price."""
     assert costs.carriage(API, 1_000) == pytest.approx(43.8 * 1.00)
-    by_hand = 43.8 * 0.20, 43.8e6 * 0.01515 * 0.125 * 0.0000133334, 43.8e6 * costs.LOG_GB * 0.50
+    by_hand = 43.8 * 0.20, 43.8e6 * 0.01515 * 0.125 * 0.0000133334, 43.8e6 * 35e-9 * 0.50
     assert costs.function(API, 1_000) == pytest.approx(by_hand)
     parts = " + ".join(costs.dollars(part) for part in by_hand)
     assert f"= {parts} = {costs.dollars(sum(by_hand))}." in DOCUMENT.read_text()
 
 
-def test_requests_and_logs_go_through_their_tiers() -> None:
-    """4,380 million requests a month, and as many lines of log."""
+def test_a_million_single_heartbeats_cost_the_function_at_most_thirty_cents() -> None:
+    million = sum(costs.function(API, 1_000)) / 43.8
+    assert million <= 0.30
+    assert f"a million single heartbeats cost the function ${million:.2f}" in DOCUMENT.read_text()
+    with_lines = million + (970e-9 * 1e6 - costs.LOG_GB * 1e6) * 0.50
+    assert f"they cost ${with_lines:.2f}" in DOCUMENT.read_text()
+
+
+def test_the_dearest_log_stays_within_the_first_price() -> None:
+    """A million devices, each by itself."""
+    assert 43.8e9 * costs.LOG_GB < 10_000
+
+
+def test_requests_go_through_their_tiers() -> None:
+    """4,380 million of them a month."""
     assert costs.carriage(API, 100_000) == pytest.approx(300 * 1.00 + 4_080 * 0.90)
     tiers = {"first 300 million": 2.0, "over 300 million": 2.0}
     assert costs.tiered(3, "HTTP API, a million requests", tiers) == pytest.approx(2 * 1.00 + 1 * 0.90)
@@ -97,7 +111,19 @@ def test_an_invocation_is_assumed_longer_than_it_was_measured_and_not_beyond_mea
         assert measured < costs.milliseconds(heartbeats) < 10 * measured
 
 
-def test_the_invocations_record_is_as_long_as_assumed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_is_as_long_as_assumed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an invocation every two seconds, as a reader of the queue has them; and of each, with HEARTBEAT_LOG=each."""
     context = SimpleNamespace(function_name="hvac-heartbeat-updater", aws_request_id=str(uuid4()))
-    log_invocation(HttpApi({}), context, refused=None, cold_start=False, database_ms=1.234, total_ms=2.345)
-    assert len(capsys.readouterr().out) == pytest.approx(700, abs=30)
+    clock = SimpleNamespace(now=60)
+    monkeypatch.setattr(invocation_log, "time", SimpleNamespace(time=lambda: clock.now))
+    log = InvocationLog()
+
+    def write(*, each: bool) -> int:
+        log.add(HttpApi({}), context, refused=None, each=each, database_ms=1.234, total_ms=12.345)
+        return len(capsys.readouterr().out)
+
+    assert write(each=True) == pytest.approx(700, abs=30)
+    written = 0
+    for clock.now in range(120, 181, 2):  # the last one ends the minute
+        written += write(each=False)
+    assert written / 30 == pytest.approx(costs.LOG_GB * 1e9, abs=3)

@@ -15,6 +15,7 @@ OTHER = {
     "GradualDeployment": "Canary10Percent5Minutes",
     "Tracing": "Active",
     "LogLevel": "INFO",
+    "Log": "each",
     "LogRetentionDays": "90",
     "KmsKeyArn": ARN.format("kms", "key/1"),
     "DbHost": "db.example.com",

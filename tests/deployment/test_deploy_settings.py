@@ -33,6 +33,7 @@ REFUSED = {
     "two ways to log in": ({"DB_SECRET_ARN": SECRET}, "DB_SECRET_ARN"),
     "a TLS mode that libpq does not have": ({"DB_SSLMODE": "on"}, "DB_SSLMODE"),
     "new devices neither accepted nor rejected": ({"HEARTBEAT_NEW_DEVICES": "ask"}, "HEARTBEAT_NEW_DEVICES"),
+    "a log that is neither of the two": ({"HEARTBEAT_LOG": "hour"}, "HEARTBEAT_LOG"),
     "no region": ({"REGION": ""}, "REGION"),
     "a region that is none": ({"REGION": "Frankfurt"}, "REGION"),
     "a name that no queue could have": ({"FUNCTION_NAME": "Fleet_1"}, "FUNCTION_NAME"),
