@@ -36,6 +36,7 @@ OTHER = {
     "JwtAudience": "fleet",
     "AuthorizerArn": ARN.format("lambda", "function:authorizer"),
     "IotRules": "true",
+    "IotInto": "sqs",
     "SqsQueue": ARN.format("sqs", "own-queue"),
     "KinesisStream": ARN.format("kinesis", "stream/own-stream"),
     "SourceKmsKeyArn": ARN.format("kms", "key/3"),
