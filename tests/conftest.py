@@ -45,7 +45,19 @@ FROM device_state
 WHERE now() - last_seen_ts > interval '120 seconds';
 """
 
-_ORDER = ("unit", "triggers", "database", "deployment", "end_to_end", "simulated_month", "small_lambda", "benchmarks")
+_ORDER = (
+    *(
+        "unit",
+        "triggers",
+        "web",
+        "database",
+        "deployment",
+        "end_to_end",
+        "simulated_month",
+        "small_lambda",
+        "benchmarks",
+    ),
+)
 # What starts servers of its own, waits for time-outs or draws thousands of inputs.
 _SLOW = (
     "/tests/benchmarks/",

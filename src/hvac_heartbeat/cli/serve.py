@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -95,6 +96,7 @@ def serve(
         if every_s:
             sweeping = Sweeping(settings, model, every_s, say=terminal.say, tell=terminal.told, is_away=is_away)
             stack.enter_context(sweeping)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a service manager sends ends it in order too
         with contextlib.suppress(KeyboardInterrupt):
             gateway.serve_forever()
 
