@@ -20,11 +20,11 @@ SELECT site_id AS name
 
 -- name: is_known_device
 -- Whether a heartbeat of device $1 is stored.
-SELECT EXISTS (SELECT FROM device_state WHERE device_id = $1) AS is_known
+SELECT EXISTS (SELECT 1 FROM device_state WHERE device_id = $1) AS is_known
 
 -- name: is_known_site
 -- Whether a heartbeat from site $1 is stored.
-SELECT EXISTS (SELECT FROM device_state WHERE site_id = $1) AS is_known
+SELECT EXISTS (SELECT 1 FROM device_state WHERE site_id = $1) AS is_known
 
 -- name: stored_devices
 -- Those of the devices $1 that are stored, where they are, and when they were seen last.
