@@ -35,8 +35,8 @@ def device(
         rule = found.row("rule", site, device_id)
         maintenance = found.rows("maintenance", site, device_id, None)
         # JSON has those that do not count, too, and says of each whether it does.
-        silences = found.rows("silences", None, device_id, None, None, None, not as_json, LAST_SILENCES)
-        availability = found.row("availability_of_device", device_id)
+        silences = found.rows("silences", None, device_id, None, None, None, not as_json, None, LAST_SILENCES)
+        availability = found.row("availability_of_device", device_id, None)
     rule = {"scope": rule["scope"], "subject": rule["subject"]}
     if as_json:
         parts = {"rule": rule, "maintenance": maintenance, "availability_30_days": availability, "silences": silences}
