@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hvac_heartbeat.local import phrases
 from hvac_heartbeat.local.page import words
 
 
@@ -24,9 +25,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    phrases = (words.iso, words.moment, words.duration, words.per_cent, words.isolated, words.count, words.whose)
-    environment.filters.update({phrase.__name__: phrase for phrase in phrases})
-    environment.globals.update(
-        link=words.link, site_state=words.site_state, device_state=words.device_state
-    )
+    filters = (phrases.duration, phrases.per_cent, words.iso, words.moment, words.isolated, words.count, words.whose)
+    environment.filters.update({one.__name__: one for one in filters})
+    environment.globals.update(link=words.link, site_state=words.site_state, device_state=words.device_state)
     return environment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
@@ -18,7 +18,7 @@ from hvac_heartbeat.local.web.routes import Answer, BadRequest, NotFound, Reques
 
 REFRESH_S: Final = 5.0
 TILES: Final = 48
-ROWS: Final = 25  # of each list on the first page
+ROWS: Final = 15  # of each list on the first page
 DEVICES: Final = 100  # of a site, at once
 SILENCES: Final = 50  # in a device's table
 _LATELY: Final = timedelta(seconds=60)
@@ -26,9 +26,14 @@ _STATIC: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.sv
 _HTML: Final = "text/html; charset=utf-8"
 
 
-def routes(model: ReadModel, *, refresh_s: float = REFRESH_S) -> Mapping[str, View]:
-    """Return the views of the page, which asks for itself anew every `refresh_s` seconds."""
-    pages = Pages(model, refresh_s)
+def routes(
+    model: ReadModel, *, swept_at: Callable[[], datetime | None] | None = None, refresh_s: float = REFRESH_S
+) -> dict[str, View]:
+    """Return the views of the page, which asks for itself anew every `refresh_s` seconds.
+
+    `swept_at` says when the last sweep was; without it somebody else sweeps.
+    """
+    pages = Pages(model, swept_at, refresh_s)
     views: dict[str, View] = {"/": pages.fleet, "/site": pages.site, "/device": pages.device}
     shown: dict[str, View] = {path: partial(pages.answer, view) for path, view in views.items()}
     return shown | {f"/static/{name}": partial(_file, name, kind) for name, kind in _STATIC.items()}
@@ -37,8 +42,9 @@ def routes(model: ReadModel, *, refresh_s: float = REFRESH_S) -> Mapping[str, Vi
 class Pages:
     """The views; one that cannot answer is a page, too."""
 
-    def __init__(self, model: ReadModel, refresh_s: float) -> None:
+    def __init__(self, model: ReadModel, swept_at: Callable[[], datetime | None] | None, refresh_s: float) -> None:
         self._model = model
+        self._swept_at = swept_at
         self._refresh_s = refresh_s
 
     def answer(self, view: Callable[[Request], Answer], request: Request) -> Answer:
@@ -54,14 +60,16 @@ class Pages:
 
     def fleet(self, request: Request) -> Answer:
         """Answer the five questions."""
-        search, after = request.query.get("search", "").strip(), request.query.get("after")
+        search, after = _text(request, "search").strip(), request.query.get("after")
         fleet = self._model.fleet()
-        newest = fleet.newest_heartbeat
+        newest, swept_at = fleet.newest_heartbeat, self._swept_at and self._swept_at()
         return self._page(
             "fleet.html",
             fleet=fleet,
-            # The time of the newest heartbeat changes with each; that it is new is all that anybody needs to know.
-            is_heard=newest is not None and datetime.now(UTC) - newest < _LATELY,
+            is_heard=_is_recent(newest),
+            is_sweeping=self._swept_at is not None,
+            swept_at=swept_at,
+            is_swept=_is_recent(swept_at),
             search=search,
             is_first=after is None,
             sites=self._model.sites(search or None, after, TILES),
@@ -69,17 +77,18 @@ class Pages:
             not_delivering=self._model.not_delivering(ROWS + 1),
             worst=self._model.worst_this_month(),
             rows=ROWS,
+            here=f"http://{request.headers.get('host', '127.0.0.1')}",
         )
 
     def site(self, request: Request) -> Answer:
-        site_id, after = _id(request, "site"), request.query.get("after")
+        site_id, after = _text(request, "id"), request.query.get("after")
         found = self._model.site(site_id, after, DEVICES)
         if found is None:
             raise NotFound(f"No heartbeat from a site of the name {site_id} is stored.")
         return self._page("site.html", site=found.site, devices=found.devices, is_first=after is None)
 
     def device(self, request: Request) -> Answer:
-        device_id = _id(request, "device")
+        device_id = _text(request, "id")
         found = self._model.device(device_id)
         if found is None:
             raise NotFound(f"No heartbeat of a device of the name {device_id} is stored.")
@@ -89,11 +98,16 @@ class Pages:
         return Answer(render(template, refresh_s=self._refresh_s, **values), _HTML, status)
 
 
-def _id(request: Request, what: str) -> str:
-    try:
-        return request.query["id"]
-    except KeyError:
-        raise BadRequest("id", f"is missing: it names the {what}") from None
+def _is_recent(time: datetime | None) -> bool:
+    """Say whether something was a moment ago: that is all that anybody needs to know, and it changes no answer."""
+    return time is not None and datetime.now(UTC) - time < _LATELY
+
+
+def _text(request: Request, name: str) -> str:
+    text = request.query.get(name, "")
+    if "\0" in text:  # PostgreSQL has no text with it
+        raise BadRequest(name, "holds a NUL character")
+    return text
 
 
 def _file(name: str, kind: str, request: Request) -> Answer:  # noqa: ARG001 - every request gets the same

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from hvac_heartbeat.local.read_model.answers import Device, DeviceHistory, Rule, Site
 
-_UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _HALF_A_DAY: Final = timedelta(hours=12)
-_PER_CENT_DIGITS: Final = Decimal("0.01")
 
 
 class State(NamedTuple):
@@ -65,23 +62,7 @@ def iso(time: datetime) -> str:
 def moment(time: datetime) -> str:
     """Phrase a time; the day is left out within half a day of now, where only one day can be meant."""
     time = time.astimezone(UTC)
-    return f"{time:%H:%M:%S} UTC" if abs(time - datetime.now(UTC)) < _HALF_A_DAY else f"{time:%Y-%m-%d %H:%M} UTC"
-
-
-def duration(length: timedelta) -> str:
-    """Phrase a length of time by its two largest units: `3 d 4 h`, `5 min 2 s`."""
-    seconds = max(int(length.total_seconds()), 0)
-    parts = []
-    for unit, size in _UNITS:
-        number, seconds = divmod(seconds, size)
-        if number:
-            parts.append(f"{number} {unit}")
-    return " ".join(parts[:2]) or "0 s"
-
-
-def per_cent(part: Decimal) -> str:
-    """Phrase a part of the whole, rounded down, so that 100 % is the whole and nothing less."""
-    return "100 %" if part == 1 else f"{(part * 100).quantize(_PER_CENT_DIGITS, ROUND_FLOOR)} %"
+    return f"{time:%H:%M} UTC" if abs(time - datetime.now(UTC)) < _HALF_A_DAY else f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def isolated(text: str) -> str:
@@ -90,7 +71,7 @@ def isolated(text: str) -> str:
 
 
 def whose(rule: Rule) -> str:
-    """Say where a rule comes from."""
+    """Say whose rule it is."""
     return {
         "device": "the device's own rule",
         "site": "the site's rule",

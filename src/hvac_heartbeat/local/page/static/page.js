@@ -11,6 +11,7 @@ let ahead = 0; // of the server's clock to ours, in milliseconds
 let lostAt = null;
 let timer = 0;
 let asked = 0;
+let isSearching = false;
 
 // ------------------------------------------------------------------------------------------------------------- ages
 
@@ -19,10 +20,10 @@ function age(milliseconds) {
   let seconds = Math.max(Math.floor(milliseconds / 1000), 0);
   const parts = [];
   for (const [unit, length] of [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]]) {
-    if (seconds >= length) parts.push(`${Math.floor(seconds / length)} ${unit}`);
+    if (seconds >= length && (unit !== "s" || milliseconds < 600_000)) parts.push(`${Math.floor(seconds / length)} ${unit}`);
     seconds %= length;
   }
-  return parts.slice(0, seconds || parts.length < 3 ? 2 : 2).join(" ") || "0 s";
+  return parts.slice(0, 2).join(" ") || "0 s";
 }
 
 function showAges() {
@@ -45,16 +46,17 @@ async function refresh() {
   try {
     // The browser asks with If-None-Match by itself, and takes its own copy where the server answers 304.
     const answer = await fetch(url, { cache: "no-cache", signal: AbortSignal.timeout(patience) });
-    const text = answer.ok || answer.status === 404 ? await answer.text() : "";
+    const text = await answer.text();
     if (turn !== asked) return;
     if (answer.status === 401) location.reload(); // it asks for the token
     else if (answer.status === 503) lose("The database does not answer");
-    else if (!text) lose("The server cannot show the page");
+    else if (answer.status >= 500) lose("The server cannot show the page");
     else show(answer, text);
   } catch {
-    if (turn === asked) lose("The server does not answer");
+    if (turn !== asked) return;
+    lose("The server does not answer");
   }
-  timer = setTimeout(refresh, every);
+  if (!document.hidden) timer = setTimeout(refresh, every);
 }
 
 function show(answer, text) {
@@ -68,10 +70,10 @@ function show(answer, text) {
     const [old, anew] = [document.querySelector(part), next.querySelector(part)];
     if (old && anew) become(old, anew);
   }
-  if (document.title !== next.title) {
-    document.title = next.title;
-    write(news, next.title); // the one thing that a screen reader is told of
-  }
+  // The one thing that a screen reader is told of, beside what it searched for and the connection.
+  if (document.title !== next.title) write(news, (document.title = next.title));
+  if (isSearching) write(news, `${document.querySelectorAll(".tiles li").length} sites are shown`);
+  isSearching = false;
   showAges();
   if (focused && document.activeElement !== focused) {
     (focused.isConnected ? focused : document.querySelector("main")).focus({ preventScroll: true });
@@ -126,11 +128,10 @@ function find() {
   if (lostAt === null) return;
   lostAt = null;
   tell(`Back since ${clock(Date.now() + ahead)}.`, "lost back");
-  setTimeout(() => { if (lostAt === null) notice.hidden = true; }, patience);
+  setTimeout(() => { if (lostAt === null) tell("", ""); }, patience);
 }
 
 function tell(what, how) {
-  notice.hidden = false;
   notice.className = how;
   write(notice.querySelector("p"), what);
   showAges();
@@ -149,6 +150,7 @@ document.addEventListener("input", ({ target }) => {
   history.replaceState(null, "", url);
   clearTimeout(timer);
   asked++; // what is on its way answers an older question
+  isSearching = true;
   timer = setTimeout(refresh, 200);
 });
 
