@@ -75,7 +75,11 @@ class Sized:
 def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) -> Result:
     """Invoke a function for each size in turns, in random order; then reckon a million heartbeats by each way in."""
     result = Result("billed")
-    result.tables[f"dollars a million heartbeats, {costs.PRICED}"] = dollars = [_dollars(way) for way in costs.TRIGGERS]
+    dollars: list[dict[str, Any]] = [
+        {"way in": way.name} | {what: round(amount, 3) for what, amount in costs.of_a_million(way).items()}
+        for way in costs.TRIGGERS
+    ]
+    result.tables[f"dollars a million heartbeats, {costs.PRICED}"] = dollars
     chance = random.Random(1)  # noqa: S311 - an order of turns
     with server.database(synchronous_commit=False) as database, ExitStack() as stack:
         result.circumstances = database.circumstances | {"within": f"{CORE_SHARE} of a core, {MEMORY_MIB} MiB"}
@@ -98,7 +102,7 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
     rows = [function.row() for function in functions]
     if rows:
         result.tables = {"an invocation at 128 MB": rows} | result.tables
-    result.targets = [Target(OWN_BILL, dollars[0]["function"], 0.30)]
+    result.targets = [Target(OWN_BILL, round(dollars[0]["together"] - dollars[0]["the way in"], 3), 0.30)]
     for row in rows:
         size = row["heartbeats"]
         what = f"an invocation of {size:,} at 128 MB, ms; docs/costs.md assumes its limit"
@@ -107,23 +111,7 @@ def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) 
         Bars(
             "a million heartbeats at 100,000 devices",
             "dollars",
-            {row["way in"]: row["total at 100,000"] for row in dollars},
+            {row["way in"]: row["together"] for row in dollars},
         )
     ]
     return result
-
-
-def _dollars(way: costs.Trigger) -> dict[str, Any]:
-    def of_a_million(devices: int, amount: float) -> float:
-        return round(amount / (devices * costs.HEARTBEATS_A_MONTH / costs.MILLION), 3)
-
-    totals = {
-        f"total at {devices:,}": of_a_million(devices, costs.carriage(way, devices) + costs.function(way, devices))
-        for devices in costs.FLEETS
-    }
-    return {
-        "way in": way.name,
-        "before it, at 100,000": of_a_million(100_000, costs.carriage(way, 100_000)),
-        "function": of_a_million(100_000, costs.function(way, 100_000)),
-        **totals,
-    }
