@@ -34,6 +34,7 @@ class View:
     stale_after: int
     quiet_from: int
     is_stale: bool
+    is_overdue: bool  # by its own time
     is_due: bool
     out_from: int | None
 
@@ -63,8 +64,8 @@ class Judgement:
         delays = [
             view.device.written - view.device.last_seen for view in views if view.device.written > self.now - MINUTE
         ]
-        late = [delay for delay in delays if 2 * MINUTE < delay < 24 * HOUR]
-        return max(late) if len(late) >= 3 else None
+        late = [delay for delay in delays if MINUTE < delay < 24 * HOUR]
+        return max(late) if len(late) >= max(3, len(delays) / 100) else None
 
     def _heard_from(self) -> int:
         """Return the end of the last time in which we could hear nobody."""
@@ -80,9 +81,17 @@ class Judgement:
         """Return how every counted device looks."""
         heard_from = self._heard_from()
         counted = [device for device in self.facts.devices.values() if not self.maintenance.covers(device)]
-        newest = max((device.last_seen for device in counted), default=NEVER)
-        self.is_hushed = newest < self.now - MINUTE
-        return [self._view(device, max(heard_from, self.maintenance.ended_for(device)), newest) for device in counted]
+        proof = self._almost_all_heard(counted)
+        self.is_hushed = proof < self.now - MINUTE
+        return [self._view(device, max(heard_from, self.maintenance.ended_for(device)), proof) for device in counted]
+
+    def _almost_all_heard(self, counted: list[Device]) -> int:
+        """Return since when nine of ten sites were heard, or all but two, of those heard within half an hour."""
+        sites: dict[str, int] = {}
+        for device in counted:
+            sites[device.site] = max(device.last_seen, sites.get(device.site, NEVER))
+        lately = sorted(at for at in sites.values() if at > self.now - 30 * MINUTE)
+        return lately[_many(len(lately)) - 1] if len(lately) >= 3 else max(sites.values(), default=NEVER)
 
     def _view(self, device: Device, heard_from: int, newest: int) -> View:
         limit = self.facts.stale_after(device)
@@ -96,10 +105,12 @@ class Judgement:
             if device.lives[-1].first - max(last, heard_from) > limit:
                 out_from = last
         is_proven = newest - quiet_from > limit or self.now - newest > limit
-        is_due = 2 * silent_for > 3 * limit and is_proven
-        return View(device, limit, quiet_from, silent_for > limit, is_due, out_from)
+        is_overdue = 2 * silent_for > 3 * limit
+        return View(device, limit, quiet_from, silent_for > limit, is_overdue, is_overdue and is_proven, out_from)
 
-    def note_fleet_silence(self, views: list[View], unreachable: Span | None, canary: str | None) -> bool:
+    def note_fleet_silence(
+        self, views: list[View], unreachable: Span | None, canary: str | None, *, is_any_overdue: bool
+    ) -> bool:
         """Begin and end the silence of the fleet, look for evidence that it was us, and say if anything changed."""
         newest = max((view.device.last_seen for view in views), default=0)
         awaited = [view for view in views if view.device.last_seen > newest - 24 * HOUR]
@@ -108,13 +119,15 @@ class Judgement:
             sites[view.device.site].append(view)
         behind = self._behind(views)
         all_stale = _almost_all(sites, {id(view) for view in awaited if view.is_stale})
-        is_silent = (all_stale and len(sites) >= 3) or behind is not None
+        together = _fell_together(views, self.now) if is_any_overdue else None
+        is_silent = (all_stale and len(sites) >= 3) or behind is not None or together is not None
         all_out = _almost_all(sites, {id(view) for view in awaited if view.out_from is not None})
         lasting = next((silence for silence in self.fleet_silences if silence.ended_at is None), None)
         deaf = len(self.deaf)
         if lasting is None and (is_silent or (all_out and (len(sites) >= 3 or unreachable))):
             out = [view.out_from for view in awaited if view.out_from is not None]
-            lasting = FleetSilence(max(out) if all_out else self.now - (behind or 0), self.now)
+            since = max(out) if all_out else together if together is not None else self.now - (behind or 0)
+            lasting = FleetSilence(since, self.now)
             self.fleet_silences.append(lasting)
         for silence in self.fleet_silences:
             if silence.evidence is None and (silence.ended_at is None or silence.ended_at > self.now - HOUR):
@@ -135,12 +148,31 @@ class Judgement:
             for view in self.views():
                 if view.device.name == canary and view.out_from is not None:
                     return "the canary was not heard"
-        late = [
-            device
+        delays = [
+            device.written - device.last_seen
             for device in self.facts.devices.values()
-            if silence.silent_from <= device.last_seen <= until and device.written - device.last_seen > 2 * MINUTE
+            if silence.silent_from <= device.last_seen <= until
         ]
-        return "heartbeats were written late" if len(late) >= 3 else None
+        late = sum(delay > MINUTE for delay in delays)
+        return "heartbeats were written late" if late >= max(3, len(delays) / 100) else None
+
+
+def _many(sites: int) -> int:
+    """Return how many sites are a tenth of all, or three."""
+    return max(3, -(-sites // 10))
+
+
+def _fell_together(views: list[View], now: int) -> int | None:
+    """Return when many sites fell silent within two minutes, if they did within half an hour: the last of them."""
+    sites: dict[str, list[View]] = defaultdict(list)
+    for view in views:
+        sites[view.device.site].append(view)
+    heard = {site: max(view.device.last_seen for view in found) for site, found in sites.items()}
+    lately = {site for site, at in heard.items() if at > now - 30 * MINUTE}
+    dark = sorted(heard[site] for site in lately if all(view.is_stale for view in sites[site]))
+    many = _many(len(lately))
+    found = [last for first, last in zip(dark, dark[many - 1 :], strict=False) if last - first <= 2 * MINUTE]
+    return max(found, default=None)
 
 
 def _almost_all(sites: dict[str, list[View]], those: set[int]) -> bool:

@@ -57,7 +57,8 @@ class Oracle:
         self.now = now
         before = len(self.outbox.messages)
         survey = judgement.views()
-        has_changed = judgement.note_fleet_silence(survey, unreachable, canary)
+        is_any_overdue = any(view.is_overdue and view.device.name not in self._open for view in survey)
+        has_changed = judgement.note_fleet_silence(survey, unreachable, canary, is_any_overdue=is_any_overdue)
         closed, opened = self._close(), 0
         if not judgement.is_fleet_silent:
             views = judgement.views() if has_changed else survey
@@ -110,7 +111,7 @@ class Oracle:
             episode = self._open.get(view.device.name)
             if episode is None:
                 continue
-            if episode.is_flapping and view.is_due and view.quiet_from < self.now - 15 * MINUTE:
+            if episode.is_flapping and view.is_overdue and view.quiet_from < self.now - 15 * MINUTE:
                 episode.is_flapping = episode.told_open = False
                 episode.silent_from = view.device.last_seen
         candidates = [

@@ -18,17 +18,22 @@ _SECONDS: Final = 80
 _BROKEN: Final = {
     "told later than after half as long again": ("stale_after * 1.5\n", "stale_after * 1.6\n"),
     "stale at the limit": ("< now() - rule.stale_after AS", "<= now() - rule.stale_after AS"),
-    "grace says that a device is back": ("               AND last_seen_ts >= now() - stale_after\n", ""),
+    "grace says that a device is back": ("silent_from AND last_seen_ts >= now() - stale_after\n", "silent_from\n"),
     "late heartbeats are no evidence": (
-        "WHERE seen_at < (SELECT silent_to",
-        "WHERE false AND seen_at < (SELECT silent_to",
+        "WHEN (late.seen_at < (SELECT silent_to",
+        "WHEN (false AND late.seen_at < (SELECT silent_to",
     ),
-    "a drained queue is not waited for": ("FILTER (WHERE is_late) >= 3", "FILTER (WHERE is_late) >= 300000"),
+    "a drained queue is not waited for": ("(WHERE is_late) >= greatest(3,", "(WHERE is_late) >= greatest(9999,"),
     "flapping ends too early": ("interval '15 minutes', false)", "interval '5 minutes', false)"),
     "known after two heartbeats": ("WHERE silence.device_id = device) >= 3", "WHERE silence.device_id = device) >= 2"),
     "the end is told in maintenance": ("AND NOT told_closed AND is_maintained(device_id)", "AND false"),
     "told again with the next of its site": ("AND NOT told_closed AND NOT told_open\n", "AND NOT told_closed\n"),
-    "told of before our outage shows": ("AND (quiet_from < newest - stale_after OR", "AND (true OR"),
+    "sites that fall silent at once are told one by one": ("<= interval '2 minutes')", "<= interval '1 second')"),
+    "sites that fall silent at once are not told of for hours": (
+        "- interval '30 minutes'\n",
+        "- interval '40 minutes'\n",
+    ),
+    "told of before our outage shows": ("AND (quiet_from < heard - stale_after OR", "AND (true OR"),
 }
 
 

@@ -107,7 +107,7 @@ def _say(found: dict[str, Any], written: Sequence[dict[str, Any]]) -> None:
     counts = "{devices} devices, {stale} stale; {opened} fell silent, {closed} are back."
     console.print(counts.format_map(found))
     if found["is_fleet_silent"]:
-        console.print("Almost nobody of the fleet is heard: no device is told of while this lasts.")
+        console.print("Many devices at once are not heard: no device is told of while this lasts.")
     for row in written:
         console.print(f"{row['kind']}: {printable(row['text'])}", markup=False, soft_wrap=True)
 

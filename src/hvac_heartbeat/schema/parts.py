@@ -62,6 +62,7 @@ _TELLING_VIEWS: Final = {
 }
 TYPES: Final = {
     "fleet_glance": ("newest", "devices", "behind_by"),
+    "site_glance": ("heard", "together"),
     "silent_part": ("quiet", "stale", "due_sites"),
     "fleet_survey": ("sites", "is_silent", "was_silent", "silent_from"),
     "site_news": (
@@ -79,11 +80,13 @@ _TELLING_FUNCTIONS: Final = {
     "glance()": "fleet_glance",
     f"quiet_devices({_TIME}, {_TIME})": "TABLE(device_id ",
     f"count_silent({_TIME})": "silent_part",
+    "many_of(bigint)": "integer",
+    "glance_at_sites()": "site_glance",
     "is_maintained(text)": "boolean",
     f"is_known(text, {_TIME})": "boolean",
     "survey(fleet_glance)": "fleet_survey",
     f"were_written_late({_TIME}, {_TIME})": "boolean",
-    "note_fleet_silence(fleet_glance, silent_part, tstzrange, text)": "void",
+    f"note_fleet_silence(fleet_glance, silent_part, {_TIME}, tstzrange, text)": "void",
     "devices_of_open_episodes()": "TABLE(device_id ",
     "close_episodes()": "bigint",
     f"open_episodes(text[], {_TIME})": "bigint",

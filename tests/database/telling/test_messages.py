@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 SCHEMA = json.loads(Path(__file__).parents[3].joinpath("docs", "messages.schema.json").read_text(encoding="utf-8"))
 STORM = {f"storm-{number:02}": site(f"storm-{number:02}", 1 + number % 3) for number in range(60)}
 STORMY = [device for devices in STORM.values() for device in devices]
-# Twice as many that are heard, so that the fleet is not silent.
+# Twice as many that are heard, so that the fleet is not silent; and so many that sixty sites are not many at once.
 QUIET = [device for number in range(120) for device in site(f"quiet-{number}", 1)]
+CROWD = [device for number in range(600) for device in site(f"quiet-{number}", 1)]
 
 
 def shape(body: dict[str, Any]) -> str:
@@ -39,21 +40,21 @@ def every_message_has_its_shape(fleet: Fleet) -> Any:
 
 
 def test_a_storm_of_sixty_sites_is_seven_messages_and_seven_on_return(fleet: Fleet) -> None:
-    fleet.live(600, *STORMY, *QUIET)
-    told = fleet.live(600, *STORMY, *QUIET, silent=STORMY)
+    fleet.live(600, *STORMY, *CROWD)
+    told = fleet.live(600, *STORMY, *CROWD, silent=STORMY)
     assert [shape(body) for body in told] == ["Silence Opened site"] * 6 + ["Silence Opened digest"]
     assert {body["devices"] for body in told[:6]} == {3}, "the largest have messages of their own"
     assert (told[6]["sites"], told[6]["told"]) == (54, len(STORMY) - 18)
     assert told[6]["text"].startswith("54 more sites: storm-20: 3 of 3 silent since 02:10 UTC; ")
-    fleet.live(600, *STORMY, *QUIET, silent=STORMY)
-    back = fleet.live(900, *STORMY, *QUIET)
+    fleet.live(600, *STORMY, *CROWD, silent=STORMY)
+    back = fleet.live(900, *STORMY, *CROWD)
     assert [shape(body) for body in back] == ["Silence Ended site"] * 6 + ["Silence Ended digest"]
     assert fleet.one("SELECT count(*) FROM episode WHERE told_open AND told_closed") == len(STORMY)
 
 
 def test_never_more_than_ten_messages_in_ten_minutes_and_nothing_is_lost(fleet: Fleet) -> None:
     """Every minute some sites fall silent and others are back, for an hour; then all are back."""
-    everybody = [*STORMY, *QUIET]
+    everybody = [*STORMY, *CROWD]
     fleet.live(600, *everybody)
     names = list(STORM)
     for minute in range(60):
@@ -103,17 +104,20 @@ def test_the_fleet_has_a_shape_too(fleet: Fleet) -> None:
     assert [(body["state"], body["devices"]) for body in told] == [("began", 120), ("ended", 120)]
 
 
-def test_messages_are_kept_for_thirty_days(fleet: Fleet) -> None:
+def test_messages_and_the_episodes_that_are_over_are_kept_for_thirty_days(fleet: Fleet) -> None:
     dead = site("building-a", 3)
     fleet.live(600, *dead, *QUIET)
     fleet.live(300, *dead, *QUIET, silent=dead)
     fleet.live(300, *dead, *QUIET)
-    for days, kept in ((29, 2), (31, 0)):
+    fleet.live(300, *dead, *QUIET, silent=dead[:1])  # which lasts
+    for days, kept in ((29, 3), (31, 0)):
         with fleet.connection.transaction(force_rollback=True):
             fleet.wait(days * 86_400)
-            fleet.beat(*dead, *QUIET)
+            fleet.beat(*dead[1:], *QUIET)
             fleet.sweep()
             assert fleet.one("SELECT count(*) FROM silence_message WHERE scope = 'site'") == kept
+            assert fleet.one("SELECT count(*) FROM episode WHERE closed_at IS NOT NULL") == kept
+            assert fleet.one("SELECT device_id FROM episode WHERE closed_at IS NULL") == dead[0]
         fleet.wait(-days * 86_400)
 
 

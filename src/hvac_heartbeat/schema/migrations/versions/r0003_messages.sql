@@ -206,7 +206,7 @@ BEGIN
 END
 $$;
 
--- Two messages about the whole fleet in any ten minutes: that it is silent, and that it is heard again. One that began
+-- Two messages about the fleet in any ten minutes: that it is silent, and that devices are told of again. One that began
 -- and ended before it could be told is told once.
 CREATE OR REPLACE FUNCTION tell_fleet(devices bigint, stale bigint) RETURNS void
 LANGUAGE plpgsql
@@ -225,10 +225,12 @@ BEGIN
             'state', state, 'silent_from', silence.silent_from, 'ended_at', silence.ended_at,
             'evidence', silence.evidence, 'devices', devices, 'silent', stale,
             'text', CASE state
-                WHEN 'began' THEN format('Almost nobody of the fleet is heard since %s: %s of %s devices are silent; '
-                                         'no device is told of while this lasts',
+                WHEN 'began' THEN format(CASE WHEN stale >= 0.9 * devices THEN 'Almost nobody of the fleet is heard'
+                                              ELSE 'Many devices at once are not heard, or late,' END
+                                         || ' since %s: %s of %s devices are silent; '
+                                            'no device is told of while this lasts',
                                          time_in_words(silence.silent_from), stale, devices)
-                ELSE format('The fleet is heard again; almost nobody of it was heard from %s to %s',
+                ELSE format('Devices are told of again; many at once were not heard, or late, from %s to %s',
                             time_in_words(silence.silent_from), time_in_words(silence.ended_at)) END
                 || coalesce(' (' || silence.evidence || ')', ''))));
         UPDATE fleet_silence SET told_began = true, told_ended = state = 'ended' WHERE opened_at = silence.opened_at;
@@ -253,6 +255,7 @@ AS $$
 DECLARE
     fleet   fleet_glance;
     silent  silent_part;
+    sites   site_glance;
     last_id bigint;
 BEGIN
     PERFORM require_right_to_write();
@@ -264,18 +267,23 @@ BEGIN
     END IF;
     last_id := coalesce((SELECT max(id) FROM silence_message), 0);
     fleet := glance();
-    silent := count_silent(fleet.newest);
-    PERFORM note_fleet_silence(fleet, silent, unreachable, canary);
+    silent := count_silent('infinity');
+    IF silent.due_sites IS NOT NULL THEN
+        sites := glance_at_sites();
+        silent := count_silent(sites.heard);
+    END IF;
+    PERFORM note_fleet_silence(fleet, silent, sites.together, unreachable, canary);
     is_fleet_silent := EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
     closed := close_episodes();
     opened := 0;
     PERFORM tell_fleet(fleet.devices, silent.stale);
     IF NOT is_fleet_silent THEN
-        opened := open_episodes(silent.due_sites, fleet.newest);
+        opened := open_episodes(silent.due_sites, sites.heard);
         PERFORM tell_sites();
         PERFORM tell_standing();
     END IF;
     DELETE FROM silence_message WHERE created_at < now() - interval '30 days';
+    DELETE FROM episode WHERE closed_at < now() - interval '30 days' AND told_closed;
     RETURN QUERY SELECT false, fleet.devices, silent.stale, opened, closed,
                         (SELECT count(*) FROM silence_message WHERE id > last_id), is_fleet_silent;
 END

@@ -25,8 +25,9 @@ CREATE TABLE IF NOT EXISTS episode (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS episode_open ON episode (device_id) WHERE closed_at IS NULL;
 CREATE INDEX IF NOT EXISTS episode_untold ON episode (site_id) WHERE NOT told_closed;
+CREATE INDEX IF NOT EXISTS episode_closed_at ON episode (closed_at);
 
--- Times in which almost nobody was heard, or only late. Where there is evidence that it was us, a deaf interval is made
+-- Times in which almost nobody or many at once were not heard, or only late. Where there is evidence that it was us, a deaf interval is made
 -- of it.
 CREATE TABLE IF NOT EXISTS fleet_silence (
     silent_from timestamptz NOT NULL,
@@ -68,6 +69,9 @@ BEGIN
     END IF;
     IF to_regtype('silent_part') IS NULL THEN
         CREATE TYPE silent_part AS (quiet bigint, stale bigint, due_sites text[]);
+    END IF;
+    IF to_regtype('site_glance') IS NULL THEN
+        CREATE TYPE site_glance AS (heard timestamptz, together timestamptz);
     END IF;
     IF to_regtype('fleet_survey') IS NULL THEN
         CREATE TYPE fleet_survey AS (sites bigint, is_silent boolean, was_silent boolean, silent_from timestamptz);
@@ -117,29 +121,30 @@ CREATE OR REPLACE FUNCTION glance() RETURNS fleet_glance
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT max(last_seen_ts), count(*),
-           CASE WHEN count(*) FILTER (WHERE is_late) >= 3
+           CASE WHEN count(*) FILTER (WHERE is_late) >= greatest(3, 0.01 * count(*) FILTER (WHERE is_written))
                 THEN max(updated_at - last_seen_ts) FILTER (WHERE is_late) END
-      FROM (SELECT *, last_seen_ts < (SELECT now() - interval '120 seconds')
-                      AND updated_at > (SELECT now() - interval '60 seconds')
-                      AND updated_at - last_seen_ts > interval '120 seconds'
-                      AND updated_at - last_seen_ts < interval '24 hours' AS is_late
+      FROM (SELECT *, updated_at > (SELECT now() - interval '60 seconds') AS is_written,
+                   last_seen_ts < (SELECT now() - interval '60 seconds')
+                   AND updated_at > (SELECT now() - interval '60 seconds')
+                   AND updated_at - last_seen_ts > interval '60 seconds'
+                   AND updated_at - last_seen_ts < interval '24 hours' AS is_late
               FROM v_counted) AS device;
 END;
 
 -- The devices that count and were not seen since `seen_before`. A device is stale when it was quiet for longer than its
 -- stale_after, and due for telling after half as long again. It is out when it is stale, or came back from being stale
 -- within the last three minutes: a sweep that comes late sees a fleet that is half back.
--- Time in which nobody at all is heard says nothing of a device, because it may be our outage, which shows only when
--- everybody is stale. So a device is not due before the `newest` heartbeat came when it was stale already; but where
--- nobody was heard for its stale_after, either the whole fleet counts as silent by now, or it is too small for that.
-CREATE OR REPLACE FUNCTION quiet_devices(seen_before timestamptz, newest timestamptz DEFAULT 'infinity')
+-- Time in which many sites are not heard says nothing of a device, because it may be our outage, which shows only when
+-- all of these sites are stale. So a device is not due before the others were `heard` when it was stale already; but
+-- where they were not heard for its stale_after, either the fleet counts as silent by now, or it is too small for that.
+CREATE OR REPLACE FUNCTION quiet_devices(seen_before timestamptz, heard timestamptz DEFAULT 'infinity')
 RETURNS TABLE (device_id text, site_id text, last_seen_ts timestamptz, quiet_from timestamptz, is_stale boolean,
                is_due boolean, out_from timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT device_id, site_id, last_seen_ts, quiet_from, is_stale,
            quiet_from < now() - stale_after * 1.5
-           AND (quiet_from < newest - stale_after OR newest < now() - stale_after),
+           AND (quiet_from < heard - stale_after OR heard < now() - stale_after),
            CASE WHEN is_stale THEN last_seen_ts
                 WHEN silent_to - greatest(silent_from, heard_from) > stale_after THEN silent_from END
       FROM (SELECT state.device_id, state.site_id, last_seen_ts, silent_from, silent_to, rule.stale_after,
@@ -163,14 +168,43 @@ END;
 
 -- How many devices were not seen for 120 seconds, how many are stale, and which sites have one that is due but untold.
 -- Here and below all joins are hash joins: no statistics can say how many devices fell silent since they were made.
-CREATE OR REPLACE FUNCTION count_silent(newest timestamptz) RETURNS silent_part
+CREATE OR REPLACE FUNCTION count_silent(heard timestamptz) RETURNS silent_part
 LANGUAGE sql STABLE PARALLEL SAFE
 SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     SELECT count(*), count(*) FILTER (WHERE is_stale),
            array_agg(DISTINCT site_id) FILTER (WHERE is_due AND episode.device_id IS NULL)
-      FROM quiet_devices(now() - interval '120 seconds', newest)
+      FROM quiet_devices(now() - interval '120 seconds', heard)
       LEFT JOIN (SELECT device_id FROM episode WHERE closed_at IS NULL) AS episode USING (device_id);
+END;
+
+-- How many are many: one of ten, three at least.
+CREATE OR REPLACE FUNCTION many_of(number bigint) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT greatest(3, ceil(number / 10.0))::integer;
+END;
+
+-- The sites that were heard within half an hour: since when all of them but some were `heard` (some are fewer than
+-- many), and since when many are dark that fell silent `together`, within two minutes.
+CREATE OR REPLACE FUNCTION glance_at_sites() RETURNS site_glance
+LANGUAGE sql STABLE PARALLEL SAFE
+SET enable_nestloop = off SET enable_mergejoin = off SET enable_sort = off
+BEGIN ATOMIC
+    WITH site AS MATERIALIZED (
+        SELECT site_id, max(last_seen_ts) AS heard, count(*) AS devices FROM v_counted GROUP BY site_id
+    ), lately AS MATERIALIZED (
+        SELECT * FROM site WHERE heard > now() - interval '30 minutes'
+    ), dark AS (
+        SELECT heard, lag(heard, (SELECT many_of(count(*)) FROM lately) - 1) OVER (ORDER BY heard) AS many_before
+          FROM lately
+          JOIN (SELECT site_id, count(*) AS stale FROM quiet_devices(now() - interval '120 seconds')
+                 WHERE is_stale GROUP BY site_id) AS quiet USING (site_id)
+         WHERE stale = devices
+    )
+    SELECT coalesce((SELECT (array_agg(heard ORDER BY heard))[many_of(count(*))] FROM lately),
+                    (SELECT max(heard) FROM site)),
+           (SELECT max(heard) FROM dark WHERE heard - many_before <= interval '2 minutes');
 END;
 
 -- Whether a device is in maintenance. A function, so that it is looked up by its key and the fleet is not searched.
@@ -219,15 +253,15 @@ END;
 CREATE OR REPLACE FUNCTION were_written_late(since timestamptz, until timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT count(*) >= 3
+    SELECT count(*) FILTER (WHERE updated_at - last_seen_ts > interval '60 seconds') >= greatest(3, 0.01 * count(*))
       FROM device_state
-     WHERE last_seen_ts >= since AND last_seen_ts <= until AND updated_at - last_seen_ts > interval '120 seconds';
+     WHERE last_seen_ts >= since AND last_seen_ts <= until;
 END;
 
 -- The silence of the whole fleet: begin it, end it, look for evidence that it was us, and keep that as a deaf interval.
 -- A sweep that comes late begins and ends it at once.
-CREATE OR REPLACE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, unreachable tstzrange,
-                                              canary text) RETURNS void
+CREATE OR REPLACE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, together timestamptz,
+                                              unreachable tstzrange, canary text) RETURNS void
 LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -240,10 +274,12 @@ BEGIN
        <= 0.1 * glance.devices THEN
         fleet := survey(glance);
     END IF;
-    is_silent := coalesce(fleet.is_silent AND fleet.sites >= 3, false) OR glance.behind_by IS NOT NULL;
+    is_silent := coalesce(fleet.is_silent AND fleet.sites >= 3, false) OR together IS NOT NULL
+                 OR glance.behind_by IS NOT NULL;
     IF is_silent OR (fleet.was_silent AND (fleet.sites >= 3 OR unreachable IS NOT NULL)) THEN
         INSERT INTO fleet_silence (silent_from, opened_at)
-        SELECT CASE WHEN fleet.was_silent THEN fleet.silent_from ELSE now() - glance.behind_by END, now()
+        SELECT CASE WHEN fleet.was_silent THEN fleet.silent_from
+                    ELSE coalesce(together, now() - glance.behind_by) END, now()
          WHERE NOT EXISTS (SELECT FROM fleet_silence WHERE ended_at IS NULL);
     END IF;
     -- A queue takes its time to drain, so the evidence may come after the end.
@@ -316,7 +352,7 @@ $$;
 
 -- Open an episode for each stale device of a site where one is due, so that a dead site is one message. Who was silent
 -- for the third time within the hour is flapping, until it is steady for a quarter of an hour.
-CREATE OR REPLACE FUNCTION open_episodes(due_sites text[], newest timestamptz) RETURNS bigint
+CREATE OR REPLACE FUNCTION open_episodes(due_sites text[], heard timestamptz) RETURNS bigint
 LANGUAGE plpgsql
 SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
@@ -325,7 +361,7 @@ DECLARE
 BEGIN
     IF EXISTS (SELECT FROM episode WHERE closed_at IS NULL AND is_flapping) THEN
         UPDATE episode SET is_flapping = false, told_open = false, silent_from = device.last_seen_ts
-          FROM quiet_devices(now() - interval '120 seconds', newest) AS device
+          FROM quiet_devices(now() - interval '120 seconds') AS device
          WHERE device.device_id = episode.device_id AND closed_at IS NULL AND is_flapping
            AND is_due AND quiet_from < now() - interval '15 minutes';
     END IF;
@@ -337,7 +373,7 @@ BEGIN
            (SELECT count(*) FROM episode AS past
              WHERE past.device_id = silent.device_id AND past.opened_at > now() - interval '1 hour') >= 2
       FROM (SELECT device_id, site_id, last_seen_ts, bool_or(is_due) OVER (PARTITION BY site_id) AS is_told
-              FROM quiet_devices(now() - interval '120 seconds', newest) AS device
+              FROM quiet_devices(now() - interval '120 seconds', heard) AS device
               JOIN unnest(due_sites) AS due (site_id) USING (site_id)
              WHERE is_stale AND is_known(device_id, last_seen_ts)
                AND NOT EXISTS (SELECT FROM episode
