@@ -9,12 +9,14 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
 
+from msgspec import structs
+
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.local.page.render import render
 from hvac_heartbeat.local.page.timeline import timeline
 from hvac_heartbeat.local.read_model.model import ReadModel
 from hvac_heartbeat.local.read_model.paging import KeyRefused
-from hvac_heartbeat.local.web.routes import Answer, BadRequest, NotFound, Request, View
+from hvac_heartbeat.local.web.routes import RETRY_AFTER_S, Answer, BadRequest, NotFound, Request, View
 
 REFRESH_S: Final = 5.0
 TILES: Final = 48
@@ -52,7 +54,8 @@ class Pages:
         try:
             return view(request)
         except StoreUnavailable as error:
-            return self._page("away.html", HTTPStatus.SERVICE_UNAVAILABLE, why=str(error))
+            away = self._page("away.html", HTTPStatus.SERVICE_UNAVAILABLE, why=str(error))
+            return structs.replace(away, headers={"retry-after": str(RETRY_AFTER_S)})
         except (BadRequest, KeyRefused) as error:
             return self._page("missing.html", HTTPStatus.BAD_REQUEST, what=str(error))
         except NotFound as error:
