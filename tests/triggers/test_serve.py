@@ -44,7 +44,7 @@ def test_a_body_of_no_known_type_travels_in_base64(served: Served, seen: Callabl
 
 def test_what_is_not_there_and_what_is_too_much(served: Served) -> None:
     assert served.ask("GET", "/health")[1]["healthy"] is True
-    assert served.ask("GET", "/")[0].getheader("allow") == "POST"
+    assert served.ask("GET", "/heartbeat")[0].getheader("allow") == "POST"
     assert served.ask("BREW", "/health")[0].status == 405
     assert served.ask("POST", "/nowhere", BEAT)[0].status == 404
     assert served.ask("POST", "/", headers={"Content-Length": "soon"})[0].status == 400
