@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -71,7 +72,8 @@ def serve(
     access = Access(token)
     if token is None and not is_loopback(host):
         raise CallRefused(f"{host} can be reached by others: set {VARIABLE} to a secret that they have to send")
-    with contextlib.ExitStack() as stack:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a service manager sends ends it in order too
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         is_throwaway = not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"))
         if is_throwaway:
             stack.enter_context(throwaway())
@@ -100,8 +102,7 @@ def serve(
         if every_s:
             sweeping = Sweeping(settings, model, every_s, say=terminal.say, tell=terminal.told, is_away=is_away)
             stack.enter_context(sweeping)
-        with contextlib.suppress(KeyboardInterrupt):
-            gateway.serve_forever()
+        gateway.serve_forever()
 
 
 class Terminal:
