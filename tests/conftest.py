@@ -46,8 +46,16 @@ WHERE now() - last_seen_ts > interval '120 seconds';
 """
 
 _ORDER = (
-    *("unit", "triggers", "web", "database", "deployment", "end_to_end", "fleet_page"),
-    *("simulated_month", "small_lambda", "benchmarks"),
+    "unit",
+    "triggers",
+    "web",
+    "database",
+    "deployment",
+    "end_to_end",
+    "fleet_page",
+    "simulated_month",
+    "small_lambda",
+    "benchmarks",
 )
 # What starts servers of its own, waits for time-outs or draws thousands of inputs.
 _SLOW = (

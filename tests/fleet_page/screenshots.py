@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
-LIMIT: Final = 150_000  # bytes of a picture
 _DEVICE: Final = "/device?id=harbour-tower-chiller-1"
 PICTURES: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "fleet": ("/", {"color_scheme": "light"}),
