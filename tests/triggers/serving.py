@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,10 +30,12 @@ class Served:
     def line(self, *, holding: str = "") -> str:
         """Return the next line of the terminal that holds some words."""
         assert self.program.stdout
-        for line in self.program.stdout:
-            if holding in line:
-                return line
-        raise AssertionError(f"it ended without a line that holds {holding}")
+        patience = Timer(40, self.program.kill)
+        patience.start()
+        try:
+            return next(line for line in self.program.stdout if holding in line)
+        finally:
+            patience.cancel()
 
     def ask(
         self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
@@ -61,7 +64,7 @@ def serving(environment: dict[str, str], *arguments: str) -> Iterator[Served]:
     assert program.stdout
     try:
         said = [program.stdout.readline(), program.stdout.readline()]
-        listening = re.search(r"http://127\.0\.0\.1:(\d+)", said[-1])
+        listening = re.search(r"http://[\d.]+:(\d+)", said[-1])
         assert listening, said
         yield Served(program, int(listening[1]))
     finally:

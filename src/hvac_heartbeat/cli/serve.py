@@ -19,6 +19,7 @@ from hvac_heartbeat.channels import is_loopback
 from hvac_heartbeat.cli.arguments import seconds
 from hvac_heartbeat.cli.database import opened, place
 from hvac_heartbeat.cli.errors import CallRefused
+from hvac_heartbeat.cli.ledger import Ledger
 from hvac_heartbeat.cli.output import console, printable
 from hvac_heartbeat.cli.run import throwaway
 from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
@@ -63,7 +64,7 @@ def serve(
         bool, typer.Option("--logs", help="Print what is read too, and the function's log lines on standard error.")
     ] = False,
 ) -> None:
-    """Take heartbeats over HTTP on this machine, judge who is silent, print what is told, and answer who asks.
+    """Take heartbeats over HTTP on this machine, judge who is silent, print what is told, and show the fleet.
 
     POST /heartbeat and GET /health are those of the deployed function; docs/api.md has what else can be read. Without
     DB_HOST it starts a throwaway PostgreSQL and removes it at the end. Ctrl-C ends it.
@@ -72,7 +73,8 @@ def serve(
     access = Access(token)
     if token is None and not is_loopback(host):
         raise CallRefused(f"{host} can be reached by others: set {VARIABLE} to a secret that they have to send")
-    with contextlib.ExitStack() as stack:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a service manager sends ends it in order too
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         is_throwaway = not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"))
         if is_throwaway:
             stack.enter_context(throwaway())
@@ -94,16 +96,14 @@ def serve(
         console.print(
             f"Listening on {gateway.url}: the fleet page; POST /heartbeat, GET /health", markup=False, soft_wrap=True
         )
-        is_away = _warn_if_away(settings)
+        is_away = _look_at_database(settings)
         terminal.stdout.flush()
         # The function writes its log to standard output, where Lambda collects it.
         stack.enter_context(contextlib.redirect_stdout(terminal.log))
         if every_s:
             sweeping = Sweeping(settings, model, every_s, say=terminal.say, tell=terminal.told, is_away=is_away)
             stack.enter_context(sweeping)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a service manager sends ends it in order too
-        with contextlib.suppress(KeyboardInterrupt):
-            gateway.serve_forever()
+        gateway.serve_forever()
 
 
 class Terminal:
@@ -163,10 +163,14 @@ def _exports(settings: Settings) -> str:
     return f"For the other commands, in another terminal: export {exports}"
 
 
-def _warn_if_away(settings: Settings) -> bool:
+def _look_at_database(settings: Settings) -> bool:
+    """Say what is missing there, and return whether it is away."""
     try:
-        with opened(settings):
-            return False
+        with opened(settings) as connection:
+            tells = Ledger(connection).row("has_ledger")["has_telling"]
     except HvacHeartbeatError as error:
         console.print(f"Until the database answers, a heartbeat gets 503: {error}", markup=False, soft_wrap=True)
         return True
+    if not tells:
+        console.print("Nobody is told of silence here: `hvac-heartbeat migrate` makes what it takes", soft_wrap=True)
+    return False

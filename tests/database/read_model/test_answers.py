@@ -33,7 +33,11 @@ def test_an_empty_database_is_a_fleet_of_nobody(fleet: Fleet, model: ReadModel) 
     )
     assert model.sites() == answers.Page([], None)
     assert (model.site("north"), model.device("unit-1")) == (None, None)
-    assert (model.silences(), model.stale_devices(), model.not_delivering()) == (answers.Page([], None), [], [])
+    assert (model.silences(), model.overview().stale_devices, model.overview().not_delivering) == (
+        answers.Page([], None),
+        [],
+        [],
+    )
 
 
 def test_the_fleet_is_counted_with_what_was_told_and_since_when_we_are_deaf(fleet: Fleet, model: ReadModel) -> None:
@@ -92,8 +96,8 @@ def test_sites_and_devices_come_worst_first(fleet: Fleet, model: ReadModel) -> N
     assert dark.devices.rows == [
         answers.Device("b", "stale", fleet.ago(30), fleet.ago(30), TWO_MINUTES, "error", None, False)  # noqa: FBT003
     ]
-    assert model.stale_devices() == [answers.StaleDevice("c", "half", fleet.ago(20), TWO_MINUTES, None)]
-    assert model.not_delivering() == [answers.NotDelivering("d", "half", None, 4, fleet.ago(90))]
+    assert model.overview().stale_devices == [answers.StaleDevice("c", "half", fleet.ago(20), TWO_MINUTES, None)]
+    assert model.overview().not_delivering == [answers.NotDelivering("d", "half", None, 4, fleet.ago(90))]
 
 
 def test_sites_are_searched_by_a_part_of_their_name_and_signs_are_signs(fleet: Fleet, model: ReadModel) -> None:
@@ -184,7 +188,7 @@ def test_without_the_ledger_the_table_and_the_view_answer(bare: Fleet, model: Re
     device = model.device("c")
     assert device
     assert (device.liveness, device.status, device.silences, device.rule) == ("stale", "degraded", [], None)
-    assert [one.device_id for one in model.stale_devices()] == ["c"]
-    assert model.not_delivering() == []
+    assert [one.device_id for one in model.overview().stale_devices] == ["c"]
+    assert model.overview().not_delivering == []
     with pytest.raises(LedgerMissing, match="hvac-heartbeat migrate"):
         model.silences()

@@ -9,12 +9,14 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Any, Final
 
+from msgspec import structs
+
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.local.page.render import render
 from hvac_heartbeat.local.page.timeline import timeline
 from hvac_heartbeat.local.read_model.model import ReadModel
 from hvac_heartbeat.local.read_model.paging import KeyRefused
-from hvac_heartbeat.local.web.routes import Answer, BadRequest, NotFound, Request, View
+from hvac_heartbeat.local.web.routes import RETRY_AFTER_S, Answer, BadRequest, NotFound, Request, View
 
 REFRESH_S: Final = 5.0
 TILES: Final = 48
@@ -52,7 +54,8 @@ class Pages:
         try:
             return view(request)
         except StoreUnavailable as error:
-            return self._page("away.html", HTTPStatus.SERVICE_UNAVAILABLE, why=str(error))
+            away = self._page("away.html", HTTPStatus.SERVICE_UNAVAILABLE, why=str(error))
+            return structs.replace(away, headers={"retry-after": str(RETRY_AFTER_S)})
         except (BadRequest, KeyRefused) as error:
             return self._page("missing.html", HTTPStatus.BAD_REQUEST, what=str(error))
         except NotFound as error:
@@ -61,22 +64,18 @@ class Pages:
     def fleet(self, request: Request) -> Answer:
         """Answer the five questions."""
         search, after = _text(request, "search").strip(), request.query.get("after")
-        fleet = self._model.fleet()
-        newest, swept_at = fleet.newest_heartbeat, self._swept_at and self._swept_at()
+        shown = self._model.overview(search or None, after, TILES, ROWS)
+        newest, swept_at = shown.fleet.newest_heartbeat, self._swept_at and self._swept_at()
         return self._page(
             "fleet.html",
-            fleet=fleet,
+            **structs.asdict(shown),
             is_heard=_is_recent(newest),
             is_sweeping=self._swept_at is not None,
             swept_at=swept_at,
             is_swept=_is_recent(swept_at),
             search=search,
             is_first=after is None,
-            sites=self._model.sites(search or None, after, TILES),
-            stale=self._model.stale_devices(ROWS + 1),
-            not_delivering=self._model.not_delivering(ROWS + 1),
             worst=self._model.worst_this_month(),
-            rows=ROWS,
             here=f"http://{request.headers.get('host', '127.0.0.1')}",
         )
 

@@ -12,10 +12,15 @@ _HALF_A_DAY: Final = timedelta(hours=12)
 
 
 class State(NamedTuple):
-    """What the page says of a site or a device: the name of its shape and colour, and the words beside it."""
+    """What the page says of a site or a device: the name of its shape and colour, what it is, and of how many."""
 
     name: str
-    words: str
+    what: str
+    share: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"{self.share}{self.what}"
 
 
 def site_state(site: Site) -> State:
@@ -23,14 +28,15 @@ def site_state(site: Site) -> State:
     counted = site.devices - site.in_maintenance
     if site.is_dark:
         return State("dark", "dark")
-    if site.stale:
-        return State("stale", f"{site.stale:,} of {counted:,} silent")
-    if site.not_delivering:
-        return State("undelivered", f"{site.not_delivering:,} of {counted:,} not delivering")
-    if site.unknown:
-        return State("unknown", f"{site.unknown:,} of {counted:,} unknown")
     if not counted:
         return State("maintenance", "in maintenance")
+    for name, what, devices in (
+        ("stale", "silent", site.stale),
+        ("undelivered", "not delivering", site.not_delivering),
+        ("unknown", "unknown", site.unknown),
+    ):
+        if devices:
+            return State(name, what, f"{devices:,} of {counted:,} ")
     return State("online", "online")
 
 

@@ -121,6 +121,16 @@ class NotDelivering(msgspec.Struct, frozen=True):
     last_upload_ts: datetime | None
 
 
+class Overview(msgspec.Struct, frozen=True):
+    """The first page, all of one moment. Its lists begin with who fell silent last, and who uploaded longest ago."""
+
+    fleet: Fleet
+    sites: Page[Site]
+    stale_devices: list[StaleDevice]
+    more_stale_devices: bool
+    not_delivering: list[NotDelivering]
+
+
 class Silence(msgspec.Struct, frozen=True):
     """A silence of more than 120 seconds; `silent_to` and `length` are None while it lasts.
 

@@ -18,6 +18,7 @@ from hvac_heartbeat.local.read_model.answers import (
     FleetSilence,
     Message,
     NotDelivering,
+    Overview,
     Page,
     Rule,
     Silence,
@@ -67,10 +68,23 @@ class ReadModel:
     def sites(self, search: str | None = None, after: str | None = None, limit: int = 100) -> Page[Site]:
         """Return the sites whose names hold `search`, in capitals or not, the worst first."""
         key = values(after, 6)
+        return self._read_after(lambda found: _sites(found, search, key, limit))
 
-        def ask(found: Snapshot) -> Page[Site]:
-            rows = found.rows("sites", search, key, limit + 1)
-            return page(rows, limit, site_key, lambda row: convert(row, Site))
+    def overview(
+        self, search: str | None = None, after: str | None = None, sites: int = 48, rows: int = 15
+    ) -> Overview:
+        """Return the fleet, a page of its sites as `sites` does, and the beginnings of two lists, all of one moment."""
+        key = values(after, 6)
+
+        def ask(found: Snapshot) -> Overview:
+            stale = found.rows("stale_devices", rows + 1)
+            return Overview(
+                _fleet(found),
+                _sites(found, search, key, sites),
+                stale_devices=convert(stale[:rows], list[StaleDevice]),
+                more_stale_devices=len(stale) > rows,
+                not_delivering=convert(found.rows("not_delivering", rows), list[NotDelivering]),
+            )
 
         return self._read_after(ask)
 
@@ -112,14 +126,6 @@ class ReadModel:
 
         return self._read_after(ask)
 
-    def stale_devices(self, limit: int = 100) -> list[StaleDevice]:
-        """Return stale devices of sites that are not dark; who fell silent last is first."""
-        return self._database.read(lambda found: convert(found.rows("stale_devices", limit), list[StaleDevice]))
-
-    def not_delivering(self, limit: int = 100) -> list[NotDelivering]:
-        """Return the devices that are heard but deliver nothing; who delivered longest ago is first."""
-        return self._database.read(lambda found: convert(found.rows("not_delivering", limit), list[NotDelivering]))
-
     def newest_message(self) -> int | None:
         """Return the id of the last message, 0 before the first; None in a database that tells nobody."""
         return self._database.read(lambda found: found.row("newest_message")["id"] if found.has_telling else None)
@@ -155,6 +161,11 @@ def _fleet(found: Snapshot) -> Fleet:
         if told["created_at"] is not None:
             parts["last_message"] = Message(told["id"], told["created_at"], told["kind"], told["text"])
     return Fleet(**parts)
+
+
+def _sites(found: Snapshot, search: str | None, key: list[str] | None, limit: int) -> Page[Site]:
+    rows = found.rows("sites", search, key, limit + 1)
+    return page(rows, limit, site_key, lambda row: convert(row, Site))
 
 
 def _device(found: Snapshot, device_id: str) -> DeviceHistory | None:
