@@ -12,12 +12,18 @@ import pytest
 
 from hvac_heartbeat import schema
 from hvac_heartbeat.aws import handler
-from hvac_heartbeat.cli.simulation import Onlooker, show_end
+from hvac_heartbeat.cli.simulation import Onlooker, read_database, show_end
 from hvac_heartbeat.local.fleet import LiveFleet
 from hvac_heartbeat.local.fleet.incidents import MINUTE, SECOND
 from hvac_heartbeat.local.fleet.readings import Readings
 from hvac_heartbeat.local.gateway import Gateway
+from hvac_heartbeat.local.read_model.model import ReadModel
 from hvac_heartbeat.local.simulation import HttpAgent, Simulation, handler_agent
+from hvac_heartbeat.local.simulation.read_back import read_back
+from hvac_heartbeat.local.web import api
+from hvac_heartbeat.local.web.access import Access
+from hvac_heartbeat.local.web.routes import Routes
+from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +70,8 @@ def played(
 
 
 def is_as_sent(simulation: Simulation, clock: PastClock) -> bool:
-    return show_end(simulation.account, clock.started, is_stopped=False, is_database_known=True)
+    account = simulation.account
+    return show_end(account, clock.started, lambda: read_database(account, clock.started), is_stopped=False)
 
 
 @pytest.fixture
@@ -157,13 +164,41 @@ def test_a_silence_that_nobody_made_is_named(ledger: psycopg.Connection, capsys:
 
 
 @contextmanager
-def listening(port: int) -> Iterator[Gateway]:
-    with Gateway(port, lambda *_: None) as gateway:
+def listening(port: int, routes: Routes | None = None) -> Iterator[Gateway]:
+    with Gateway("127.0.0.1", port, lambda _: None, routes=routes or Routes({}), access=Access()) as gateway:
         thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield gateway
-        gateway.shutdown()
-        thread.join()
+        try:
+            yield gateway
+        finally:
+            gateway.shutdown()
+            thread.join()
+
+
+def test_the_read_api_says_the_same_as_the_database(
+    ledger: psycopg.Connection, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hvac_heartbeat.local.simulation.read_back._ROWS", 7)  # so that there are pages
+    clock, fleet = PastClock(600), LiveFleet(SEED, devices=60, sites=6, length=10 * MINUTE)
+    simulation, _ = played(clock, fleet)
+    with ExitStack() as stack:
+        model = ReadModel(Settings.from_environment(environment))
+        stack.callback(model.close)
+        gateway = stack.enter_context(listening(0, Routes(api.routes(model))))
+        agent = stack.enter_context(HttpAgent(urlsplit(gateway.url)))
+        asked = read_back(lambda path: agent.ask("GET", path), [*fleet.sites, "nowhere"], clock.started)
+        known = read_database(simulation.account, clock.started)
+        assert asked is not None
+        assert asked.devices == known.devices
+        assert len(asked.devices) == 60
+        assert sorted(asked.silences or ()) == sorted(known.silences or ())
+        assert len(list(asked.silences or ())) == 20
+        ledger.execute("DROP VIEW v_silences CASCADE")
+        without = read_back(lambda path: agent.ask("GET", path), fleet.sites, clock.started)
+        assert without is not None
+        assert without.silences is None
+    with listening(0) as deployed, HttpAgent(urlsplit(deployed.url)) as agent:
+        assert read_back(lambda path: agent.ask("GET", path), fleet.sites, clock.started) is None
 
 
 def test_a_server_that_is_away_is_told_once_and_the_run_goes_on(
