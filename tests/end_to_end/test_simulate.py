@@ -13,7 +13,7 @@ import pytest
 
 from hvac_heartbeat import schema
 from tests.end_to_end.command import Ended, is_one_line
-from tests.triggers.test_serve import SCRIPTS, serving
+from tests.triggers.serving import SCRIPTS, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,71 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import os
 import re
-import signal
 import socket
 import struct
 import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.triggers.serving import SCRIPTS, Served, serving
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = Path(sys.executable).parent
 BEAT = '{"device_id": "d", "site_id": "s"}'
-
-
-@dataclass
-class Served:
-    """A running `hvac-heartbeat serve`."""
-
-    program: subprocess.Popen[str]
-    port: int
-
-    def ask(
-        self, method: str, path: str, body: bytes | str | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[http.client.HTTPResponse, Any]:
-        """Send one request; return the response and its body, decoded."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
-        try:
-            connection.request(method, path, body, headers or {})
-            response = connection.getresponse()
-            text = response.read()
-            return response, json.loads(text) if text else None
-        finally:
-            connection.close()
-
-
-@contextlib.contextmanager
-def serving(environment: dict[str, str]) -> Iterator[Served]:
-    """Start the command on a free port and end it as Ctrl-C would."""
-    program = subprocess.Popen(
-        [SCRIPTS / "hvac-heartbeat", "serve", "--port", "0"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment | {"PYTHONUNBUFFERED": "1"},
-    )
-    assert program.stdout
-    try:
-        said = [program.stdout.readline(), program.stdout.readline()]
-        listening = re.search(r"http://127\.0\.0\.1:(\d+)", said[-1])
-        assert listening, said
-        yield Served(program, int(listening[1]))
-    finally:
-        program.send_signal(signal.SIGINT)
-        program.communicate(timeout=20)
-    assert program.returncode == 0
 
 
 @pytest.fixture
@@ -91,7 +44,7 @@ def test_a_body_of_no_known_type_travels_in_base64(served: Served, seen: Callabl
 
 def test_what_is_not_there_and_what_is_too_much(served: Served) -> None:
     assert served.ask("GET", "/health")[1]["healthy"] is True
-    assert served.ask("GET", "/")[0].getheader("allow") == "POST"
+    assert served.ask("GET", "/heartbeat")[0].getheader("allow") == "POST"
     assert served.ask("BREW", "/health")[0].status == 405
     assert served.ask("POST", "/nowhere", BEAT)[0].status == 404
     assert served.ask("POST", "/", headers={"Content-Length": "soon"})[0].status == 400

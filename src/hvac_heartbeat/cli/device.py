@@ -12,9 +12,10 @@ from rich.text import Text
 from hvac_heartbeat.cli.arguments import AsJson, name
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.ledger import Ledger, ledger, print_json
-from hvac_heartbeat.cli.output import HEADINGS, cell, console, duration, moment, per_cent, printable, show
+from hvac_heartbeat.cli.output import HEADINGS, cell, console, moment, printable, show
 from hvac_heartbeat.cli.phrases import rule_origin, window_times
 from hvac_heartbeat.cli.silences import show_silences
+from hvac_heartbeat.local.phrases import duration, per_cent
 
 LAST_SILENCES = 10
 _A_MOMENT = timedelta(seconds=5)  # a silence that lasts grows between two statements

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -22,6 +23,7 @@ from hvac_heartbeat.cli.output import console, printable
 from hvac_heartbeat.cli.run import throwaway
 from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
 from hvac_heartbeat.local.gateway import HOST, Gateway
+from hvac_heartbeat.local.page import views
 from hvac_heartbeat.local.read_model.model import ReadModel
 from hvac_heartbeat.local.sweeping import Sweeping
 from hvac_heartbeat.local.web import api
@@ -70,7 +72,8 @@ def serve(
     access = Access(token)
     if token is None and not is_loopback(host):
         raise CallRefused(f"{host} can be reached by others: set {VARIABLE} to a secret that they have to send")
-    with contextlib.ExitStack() as stack:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a service manager sends ends it in order too
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         is_throwaway = not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"))
         if is_throwaway:
             stack.enter_context(throwaway())
@@ -78,25 +81,28 @@ def serve(
         model = ReadModel(settings)
         stack.callback(model.close)
         terminal = Terminal(sys.stdout, Log(sys.stderr if logs else None), shows_reads=logs)
+        sweeping: Sweeping | None = None
+        every_s = SWEEP_EVERY_S if sweep_every is None else sweep_every
+        pages = views.routes(model, swept_at=(lambda: sweeping.swept_at if sweeping else None) if every_s else None)
         try:
-            gateway = Gateway(host, port, terminal.heard, routes=Routes(api.routes(model)), access=access)
+            gateway = Gateway(host, port, terminal.heard, routes=Routes(api.routes(model) | pages), access=access)
         except OSError as error:
             raise CallRefused(f"cannot listen on {host}, port {port}: {error.strerror}; try another --port") from error
         stack.enter_context(gateway)
         console.print(f"Writing to {place(settings)}", markup=False, soft_wrap=True)
         if is_throwaway:
             console.print(_exports(settings), markup=False, soft_wrap=True)
-        console.print(f"Listening on {gateway.url}: POST /heartbeat, GET /health, /fleet", markup=False, soft_wrap=True)
+        console.print(
+            f"Listening on {gateway.url}: the fleet page; POST /heartbeat, GET /health", markup=False, soft_wrap=True
+        )
         is_away = _warn_if_away(settings)
         terminal.stdout.flush()
         # The function writes its log to standard output, where Lambda collects it.
         stack.enter_context(contextlib.redirect_stdout(terminal.log))
-        every_s = SWEEP_EVERY_S if sweep_every is None else sweep_every
         if every_s:
             sweeping = Sweeping(settings, model, every_s, say=terminal.say, tell=terminal.told, is_away=is_away)
             stack.enter_context(sweeping)
-        with contextlib.suppress(KeyboardInterrupt):
-            gateway.serve_forever()
+        gateway.serve_forever()
 
 
 class Terminal:

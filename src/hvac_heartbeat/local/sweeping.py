@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -27,7 +28,7 @@ class Sweeping:
     """Sweeps from `with` to its end. The database may go and come, and each is said once.
 
     `say` is given a line, `tell` each new message, whoever wrote it; with `is_away` it was said already that the
-    database is gone.
+    database is gone. `swept_at` is when the last sweep came to its end.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Sweeping:
         self._say, self._tell = say, tell
         self._is_failing = is_away
         self._newest: int | None = None
+        self.swept_at: datetime | None = None
         self._end = Event()
         self._thread = Thread(target=self._run, name="sweep", daemon=True)
 
@@ -74,6 +76,7 @@ class Sweeping:
         if self._newest is None:
             self._newest = self._model.newest_message()
         self._sweeper.run(started + self._patience_s)
+        self.swept_at = datetime.now(UTC)
         if self._is_failing:
             self._is_failing = False
             self._say("Sweeping again")

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import psycopg
 
 _WRITE = """
-INSERT INTO device_state (device_id, site_id, last_seen_ts, status, queue_depth, last_upload_ts)
-VALUES (%(device)s, %(site)s, %(seen)s, %(status)s, %(queue_depth)s, %(uploaded)s)
-    ON CONFLICT (device_id) DO UPDATE SET last_seen_ts = excluded.last_seen_ts
+INSERT INTO device_state (device_id, site_id, last_seen_ts, status, queue_depth, last_upload_ts, updated_at)
+VALUES (%(device)s, %(site)s, %(seen)s, %(status)s, %(queue_depth)s, %(uploaded)s, %(seen)s)
+    ON CONFLICT (device_id) DO UPDATE SET last_seen_ts = excluded.last_seen_ts, updated_at = excluded.updated_at
 """
 
 

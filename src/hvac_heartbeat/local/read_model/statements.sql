@@ -77,9 +77,9 @@ SELECT device_id, liveness, silent_from, CASE WHEN isfinite(last_seen_ts) THEN l
 -- name: stale_devices
 -- The stale devices of sites that are not dark, who fell silent last first, and $1 of them at most.
 SELECT device_id, site_id, silent_from, stale_after, status
-  FROM v_device_liveness
- WHERE liveness = 'stale' AND NOT in_maintenance
-   AND site_id NOT IN (SELECT site_id FROM v_site_liveness WHERE is_dark)
+  FROM (SELECT *, bool_and(liveness = 'stale') FILTER (WHERE NOT in_maintenance) OVER (PARTITION BY site_id) AS is_dark
+          FROM v_device_liveness) AS device
+ WHERE liveness = 'stale' AND NOT in_maintenance AND NOT is_dark
  ORDER BY silent_from DESC, device_id::text
  LIMIT $1
 
