@@ -14,9 +14,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from hvac_heartbeat.cli.database import opened
 from hvac_heartbeat.cli.ledger import Ledger
-from hvac_heartbeat.cli.output import console, duration, moment, printable, rows_table, show
+from hvac_heartbeat.cli.output import console, moment, printable, rows_table, show
 from hvac_heartbeat.local.fleet.incidents import SECOND
 from hvac_heartbeat.local.fleet.live import SHORTEST
+from hvac_heartbeat.local.phrases import duration
 from hvac_heartbeat.local.simulation import (
     SLACK_S,
     VERDICTS,
