@@ -71,8 +71,8 @@ def simulate(  # noqa: PLR0913 - a person's options
     """Send the heartbeats of a made-up fleet as they are due, and compare what was sent with what is stored.
 
     Each device sends one a minute. Sites go dark and come back, devices die or cannot upload, and it is said when. Look
-    on in another terminal: `hvac-heartbeat serve`. Ctrl-C ends it early. For the comparison with the table and the
-    ledger set DB_HOST …, as `serve` prints it.
+    on in another terminal: `hvac-heartbeat serve`. Ctrl-C ends it early. It asks the database that DB_HOST … name for
+    what is stored, or else `serve`.
     """
     if sites > devices:
         raise wrong(f"there are more sites ({sites}) than devices ({devices})", "--sites")
@@ -98,8 +98,8 @@ def simulate(  # noqa: PLR0913 - a person's options
 
 def _by_handler(stack: ExitStack, what: str, *, yes: bool) -> Way:
     if not _has_database():
-        stack.enter_context(throwaway())
         stack.callback(say, "The throwaway PostgreSQL is removed.")
+        stack.enter_context(throwaway())
     settings = Settings.from_environment(os.environ)
     ask_before_writing(settings, yes=yes, what=what)
     with opened(settings):  # says at once what the handler would only give up on

@@ -62,7 +62,7 @@ class Onlooker:
         # Bound to this very output: the handler's log is led elsewhere while it is called.
         self._console = Console(file=sys.stdout, highlight=False)
         self._progress = Progress(
-            BarColumn(), TextColumn("{task.description}"), console=self._console, redirect_stdout=False,
+            BarColumn(bar_width=20), TextColumn("{task.description}"), console=self._console, redirect_stdout=False,
             redirect_stderr=False, disable=not self._console.is_terminal,
         )  # fmt: skip
         self._task = self._progress.add_task("", total=fleet.length / SECOND)

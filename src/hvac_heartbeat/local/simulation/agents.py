@@ -118,9 +118,9 @@ def verdicts(beats: Sequence[Heartbeat], status: int, body: dict[str, Any]) -> l
     """Return what an answer says of each heartbeat; what it does not name was rejected.
 
     Raises:
-        Away: when the answer is none of the function's, or it could not write.
+        Away: when it could not write, or there were too many requests at once.
     """
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Away(f"{status} {body.get('message', '')}", is_certain=False)
     updated, outdated = {*body.get("updated_devices", ())}, {*body.get("outdated_devices", ())}
     return [
