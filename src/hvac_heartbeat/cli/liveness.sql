@@ -30,6 +30,10 @@ SELECT EXISTS (SELECT 1 FROM device_state WHERE site_id = $1) AS is_known
 -- Those of the devices $1 that are stored, where they are, and when they were seen last.
 SELECT device_id, site_id, last_seen_ts FROM device_state WHERE device_id = ANY ($1::text[])
 
+-- name: silences_since
+-- The silences that began after $1.
+SELECT device_id, silent_from, silent_to FROM v_silences WHERE silent_from > $1
+
 -- name: silences_of_gone_device
 -- How often device $1 was silent.
 SELECT count(*) AS silences FROM silence WHERE device_id = $1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import ExitStack
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -17,31 +18,34 @@ from hvac_heartbeat.cli.database import opened, place
 from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.run import throwaway
 from hvac_heartbeat.cli.serve import PORT
-from hvac_heartbeat.cli.simulation import Onlooker, say, show_end
+from hvac_heartbeat.cli.simulation import Onlooker, read_database, say, show_end
 from hvac_heartbeat.local.fleet import LiveFleet
 from hvac_heartbeat.local.fleet.incidents import SECOND
 from hvac_heartbeat.local.fleet.readings import Readings
 from hvac_heartbeat.local.gateway import HOST
 from hvac_heartbeat.local.simulation import Away, HttpAgent, Simulation, handler_agent
+from hvac_heartbeat.local.simulation.read_back import read_back
+from hvac_heartbeat.local.web.access import VARIABLE as TOKEN
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hvac_heartbeat.local.simulation import Account, Stored
     from hvac_heartbeat.local.simulation.agents import Answer
 
 _DEFAULT_URL = f"http://{HOST}:{PORT}"
 _SHORTEST_S, _LONGEST_S = 5, 86_400
 _MOST_DEVICES, _MOST_SITES, _MOST_TOGETHER = 100_000, 10_000, 10_000
-_OK = 200
 
 
 class Way(NamedTuple):
-    """Where the heartbeats go: in words, by which call, and whether several calls may be made at once."""
+    """Where the heartbeats go: in words, by which call, whether several at once, and how to read what is stored."""
 
     words: str
     post: Callable[[dict[str, Any]], Answer]
     side_by_side: bool
+    read: Callable[[LiveFleet, Account, float], Stored | None]
 
 
 def simulate(  # noqa: PLR0913 - a person's options
@@ -67,8 +71,8 @@ def simulate(  # noqa: PLR0913 - a person's options
     """Send the heartbeats of a made-up fleet as they are due, and compare what was sent with what is stored.
 
     Each device sends one a minute. Sites go dark and come back, devices die or cannot upload, and it is said when. Look
-    on in another terminal: `hvac-heartbeat serve`. Ctrl-C ends it early. For the comparison with the table and the
-    ledger set DB_HOST …, as `serve` prints it.
+    on in another terminal: `hvac-heartbeat serve`. Ctrl-C ends it early. It asks the database that DB_HOST … name for
+    what is stored, or else `serve`.
     """
     if sites > devices:
         raise wrong(f"there are more sites ({sites}) than devices ({devices})", "--sites")
@@ -87,19 +91,20 @@ def simulate(  # noqa: PLR0913 - a person's options
         onlooker.introduce(way.words, simulation.account)
         is_stopped = simulation.run(side_by_side=way.side_by_side)
         onlooker.close()
-        if not show_end(simulation.account, started, is_stopped=is_stopped, is_database_known=handler):
+        account = simulation.account
+        if not show_end(account, started, lambda: way.read(fleet, account, started), is_stopped=is_stopped):
             raise typer.Exit(1)
 
 
 def _by_handler(stack: ExitStack, what: str, *, yes: bool) -> Way:
-    if not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN")):
-        stack.enter_context(throwaway())
+    if not _has_database():
         stack.callback(say, "The throwaway PostgreSQL is removed.")
+        stack.enter_context(throwaway())
     settings = Settings.from_environment(os.environ)
     ask_before_writing(settings, yes=yes, what=what)
     with opened(settings):  # says at once what the handler would only give up on
         pass
-    return Way(f"the handler and {place(settings)}", handler_agent, side_by_side=False)
+    return Way(f"the handler and {place(settings)}", handler_agent, side_by_side=False, read=_read_database)
 
 
 def _by_http(stack: ExitStack, to: str, what: str, *, yes: bool) -> Way:
@@ -108,16 +113,36 @@ def _by_http(stack: ExitStack, to: str, what: str, *, yes: bool) -> Way:
         ask(f"--to names another machine ({url.hostname})", what)
     path = url.path.rstrip("/")
     path = path if path.endswith("/heartbeat") else f"{path}/heartbeat"
-    agent = stack.enter_context(HttpAgent(url))
+    agent = stack.enter_context(HttpAgent(url, os.environ.get(TOKEN)))
     where = url._replace(path=path, query="", fragment="").geturl()
+    base = path.removesuffix("/heartbeat")
     try:
-        status, body = agent.ask("GET", f"{path.removesuffix('/heartbeat')}/health")
+        status, body = agent.ask("GET", f"{base}/health")
     except Away as away:
         hint = "start `hvac-heartbeat serve` in another terminal, or name another URL with --to"
         raise CallRefused(f"nobody answers at {where} ({away}): {hint}") from away
-    if status != _OK:
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        raise CallRefused(f"{where} lets nobody in without a token: set {TOKEN} to the one that it was started with")
+    if status != HTTPStatus.OK:
         say(f"Its health is not good: {status} {body.get('message', '')}")
-    return Way(where, lambda payload: agent.ask("POST", path, payload), side_by_side=True)
+
+    def read_api(fleet: LiveFleet, _: Account, started: float) -> Stored | None:
+        return read_back(lambda asked: agent.ask("GET", f"{base}{asked}"), fleet.sites, started)
+
+    return Way(
+        where,
+        lambda payload: agent.ask("POST", path, payload),
+        side_by_side=True,
+        read=_read_database if _has_database() else read_api,
+    )
+
+
+def _has_database() -> bool:
+    return bool(os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"))
+
+
+def _read_database(_: LiveFleet, account: Account, started: float) -> Stored:
+    return read_database(account, started)
 
 
 def _url(text: str) -> SplitResult:

@@ -18,10 +18,22 @@ from hvac_heartbeat.cli.output import console, moment, printable, rows_table, sh
 from hvac_heartbeat.local.fleet.incidents import SECOND
 from hvac_heartbeat.local.fleet.live import SHORTEST
 from hvac_heartbeat.local.phrases import duration
-from hvac_heartbeat.local.simulation import VERDICTS, Account, Clock, Comparison, StoredDevice, StoredSilence, compare
+from hvac_heartbeat.local.simulation import (
+    SLACK_S,
+    VERDICTS,
+    Account,
+    Clock,
+    Comparison,
+    Stored,
+    StoredDevice,
+    StoredSilence,
+    compare,
+)
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hvac_heartbeat.local.fleet import Incident, LiveFleet
 
 _COUNTS: Final = {name: name for name in ("sent", *VERDICTS)}
@@ -50,7 +62,7 @@ class Onlooker:
         # Bound to this very output: the handler's log is led elsewhere while it is called.
         self._console = Console(file=sys.stdout, highlight=False)
         self._progress = Progress(
-            BarColumn(), TextColumn("{task.description}"), console=self._console, redirect_stdout=False,
+            BarColumn(bar_width=20), TextColumn("{task.description}"), console=self._console, redirect_stdout=False,
             redirect_stderr=False, disable=not self._console.is_terminal,
         )  # fmt: skip
         self._task = self._progress.add_task("", total=fleet.length / SECOND)
@@ -138,37 +150,37 @@ class Onlooker:
         self._console.file.flush()
 
 
-def show_end(account: Account, started: float, *, is_stopped: bool, is_database_known: bool) -> bool:
+def show_end(account: Account, started: float, read: Callable[[], Stored | None], *, is_stopped: bool) -> bool:
     """Show what was sent, and what is stored of it; return whether all of it was taken and is there."""
-    ended = time.time()
-    lasted = duration(timedelta(seconds=ended - started))
+    lasted = duration(timedelta(seconds=time.time() - started))
     say(f"\n{'Stopped early' if is_stopped else 'Done'}: {account.sent:,} heartbeats in {lasted}.")
     counts: dict[str, int] = {name: account.counts[name] for name in VERDICTS}
     show(rows_table([{"sent": account.sent} | counts], always=_COUNTS, headings=_COUNTS))
-    if is_database_known or os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"):
-        found = _compare(account, started)
-        _show_comparison(found)
-    else:
-        found = None
+    is_taken = not (counts["rejected"] or counts["failed"])
+    stored = read()
+    if stored is None:
         say(_HINT)
-    return not (account.counts["rejected"] or account.counts["failed"] or (found and found.differences))
+        return is_taken
+    found = compare(account, stored, started, time.time())
+    _show_comparison(found)
+    return is_taken and not found.differences
 
 
-def _compare(account: Account, started: float) -> Comparison:
+def read_database(account: Account, started: float) -> Stored:
+    """Return what the database that DB_* names has of a run."""
     with opened(Settings.from_environment(os.environ)) as connection:
         ledger = Ledger(connection)
         rows = ledger.rows("stored_devices", list(account.trails))
         devices = {row["device_id"]: StoredDevice(row["site_id"], row["last_seen_ts"].timestamp()) for row in rows}
-        silences = None
-        if ledger.is_there:
-            since = datetime.fromtimestamp(started, UTC)
-            silences = [
-                StoredSilence(
-                    row["device_id"], row["silent_from"].timestamp(), row["silent_to"] and row["silent_to"].timestamp()
-                )
-                for row in ledger.rows("silences", None, None, since, None, None, None, None)
-            ]
-        return compare(account, devices, silences, started, time.time())
+        if not ledger.is_there:
+            return Stored(devices, None)
+        silences = ledger.rows("silences_since", datetime.fromtimestamp(started - SLACK_S, UTC))
+        return Stored(devices, [
+            StoredSilence(
+                row["device_id"], row["silent_from"].timestamp(), row["silent_to"] and row["silent_to"].timestamp()
+            )
+            for row in silences
+        ])  # fmt: skip
 
 
 def _show_comparison(found: Comparison) -> None:

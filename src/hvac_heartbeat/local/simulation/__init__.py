@@ -2,7 +2,7 @@
 
 from hvac_heartbeat.local.simulation.account import SLACK_S, VERDICTS, Account, Gap
 from hvac_heartbeat.local.simulation.agents import Away, HttpAgent, handler_agent
-from hvac_heartbeat.local.simulation.comparison import Comparison, StoredDevice, StoredSilence, compare
+from hvac_heartbeat.local.simulation.comparison import Comparison, Stored, StoredDevice, StoredSilence, compare
 from hvac_heartbeat.local.simulation.run import Clock, Simulation
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Gap",
     "HttpAgent",
     "Simulation",
+    "Stored",
     "StoredDevice",
     "StoredSilence",
     "compare",

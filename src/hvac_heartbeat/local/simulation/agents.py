@@ -37,9 +37,10 @@ class Away(HvacHeartbeatError):
 class HttpAgent:
     """Makes requests over a connection that each thread keeps; closed at the end of a `with`."""
 
-    def __init__(self, url: SplitResult) -> None:
+    def __init__(self, url: SplitResult, token: str | None = None) -> None:
         self._connect = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
         self._host, self._port = url.hostname or "", url.port
+        self._headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
         self._kept = threading.local()
         self._opened: list[http.client.HTTPConnection] = []
 
@@ -64,7 +65,7 @@ class HttpAgent:
         was_open = connection.sock is not None
         text = None if body is None else json.dumps(body)
         try:
-            return _exchange(connection, method, path, text)
+            return _exchange(connection, method, path, text, self._headers)
         except (OSError, http.client.HTTPException) as error:
             if was_open and not isinstance(error, TimeoutError):  # closed for idleness just as it was used again
                 return self.ask(method, path, body)
@@ -79,9 +80,11 @@ class HttpAgent:
         return connection
 
 
-def _exchange(connection: http.client.HTTPConnection, method: str, path: str, text: str | None) -> Answer:
+def _exchange(
+    connection: http.client.HTTPConnection, method: str, path: str, text: str | None, headers: dict[str, str]
+) -> Answer:
     try:
-        connection.request(method, path, text, {"content-type": "application/json"})  # opens it where it is closed
+        connection.request(method, path, text, headers)  # opens the connection where it is closed
         response = connection.getresponse()
         return response.status, _decoded(response.read())
     except BaseException:
@@ -115,9 +118,9 @@ def verdicts(beats: Sequence[Heartbeat], status: int, body: dict[str, Any]) -> l
     """Return what an answer says of each heartbeat; what it does not name was rejected.
 
     Raises:
-        Away: when the answer is none of the function's, or it could not write.
+        Away: when it could not write, or there were too many requests at once.
     """
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Away(f"{status} {body.get('message', '')}", is_certain=False)
     updated, outdated = {*body.get("updated_devices", ())}, {*body.get("outdated_devices", ())}
     return [

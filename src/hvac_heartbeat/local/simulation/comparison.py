@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hvac_heartbeat.local.simulation.account import FLOOR_S, SLACK_S, Account, Gap
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 class StoredDevice(NamedTuple):
@@ -28,6 +26,13 @@ class StoredSilence(NamedTuple):
     silent_to: float | None
 
 
+class Stored(NamedTuple):
+    """What is stored of a run; no silences where there is no ledger of them."""
+
+    devices: Mapping[str, StoredDevice]
+    silences: Iterable[StoredSilence] | None
+
+
 @dataclass
 class Comparison:
     """How many there should be, how many there are of them, and each difference in words."""
@@ -40,18 +45,12 @@ class Comparison:
     differences: list[str] = field(default_factory=list)
 
 
-def compare(
-    account: Account,
-    devices: Mapping[str, StoredDevice],
-    silences: Iterable[StoredSilence] | None,
-    started: float,
-    ended: float,
-) -> Comparison:
+def compare(account: Account, known: Stored, started: float, ended: float) -> Comparison:
     """Compare a run from `started` to `ended` with what is stored; without a ledger, of the devices alone."""
     written = {device: trail for device, trail in account.trails.items() if trail.last is not None}
     found = Comparison(len(written))
     for device, trail in sorted(written.items()):
-        stored, last = devices.get(device), trail.last or 0.0
+        stored, last = known.devices.get(device), trail.last or 0.0
         if stored is None:
             found.differences.append(f"{device} was written at {_time(last)}, but device_state does not have it")
         elif stored.last_seen < last - SLACK_S:
@@ -62,8 +61,9 @@ def compare(
             found.differences.append(f"{device} is at {trail.site}, but device_state says {stored.site}")
         else:
             found.devices_found += 1
-    if silences is not None:
-        _compare_silences(found, account, [one for one in silences if one.silent_from >= started - SLACK_S], ended)
+    if known.silences is not None:
+        silences = [one for one in known.silences if one.silent_from >= started - SLACK_S]
+        _compare_silences(found, account, silences, ended)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from operator import attrgetter
@@ -87,6 +87,7 @@ class Simulation:
         self._away_since: float | None = None
         self._dropped = 0
         self._has_refused = False
+        self._error: BaseException | None = None
 
     def run(self, *, side_by_side: bool) -> bool:
         """Run to the end, with several requests at once if they may be; return whether Ctrl-C ended it earlier."""
@@ -95,10 +96,12 @@ class Simulation:
             try:
                 for event in self._events():
                     self._wait_until(self._started + min(event.at, self._fleet.length) / SECOND)
+                    if self._error is not None:
+                        raise self._error
                     if isinstance(event, _Note):
                         event.tell(event.incident)
                     elif pool is not None:
-                        pool.submit(self._deliver, event)
+                        pool.submit(self._deliver, event).add_done_callback(self._note_error)
                     else:
                         self._deliver(event)
                 self._wait_until(self._started + self._fleet.length / SECOND)
@@ -120,6 +123,10 @@ class Simulation:
         while (left := due - self._clock.time()) > 0:
             self._clock.sleep(min(left, _GLANCE_S))
             self._audience.tick()
+
+    def _note_error(self, done: Future[None]) -> None:
+        if not done.cancelled():
+            self._error = self._error or done.exception()
 
     def _deliver(self, parcel: Parcel) -> None:
         heartbeats = [self._readings.heartbeat(beat) for beat in parcel.beats]

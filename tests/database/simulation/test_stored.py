@@ -2,80 +2,25 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from hvac_heartbeat import schema
-from hvac_heartbeat.aws import handler
-from hvac_heartbeat.cli.simulation import Onlooker, show_end
+from hvac_heartbeat.cli.simulation import read_database
 from hvac_heartbeat.local.fleet import LiveFleet
 from hvac_heartbeat.local.fleet.incidents import MINUTE, SECOND
-from hvac_heartbeat.local.fleet.readings import Readings
-from hvac_heartbeat.local.gateway import HOST, Gateway
-from hvac_heartbeat.local.simulation import HttpAgent, Simulation, handler_agent
-from hvac_heartbeat.local.web.access import Access
+from hvac_heartbeat.local.read_model.model import ReadModel
+from hvac_heartbeat.local.simulation import HttpAgent
+from hvac_heartbeat.local.simulation.read_back import read_back
+from hvac_heartbeat.local.web import api
 from hvac_heartbeat.local.web.routes import Routes
+from hvac_heartbeat.settings import Settings
+from tests.database.simulation.play import SEED, PastClock, is_as_sent, listening, played
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import psycopg
-
-SEED = 7
-
-
-class PastClock:
-    """A clock that is ahead of nobody: a run of minutes that ends just now, in no time."""
-
-    def __init__(self, lasts_s: float, *, interrupted: bool = False) -> None:
-        self.started = self._now = time.time() - lasts_s
-        self._ends = self.started + lasts_s if interrupted else float("inf")
-        self.at: dict[float, Callable[[], None]] = {}
-
-    def time(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        self._now += seconds
-        if self._now >= self._ends:
-            raise KeyboardInterrupt
-        for at in [at for at in self.at if self._now >= self.started + at]:
-            self.at.pop(at)()
-
-
-def played(
-    clock: PastClock, fleet: LiveFleet, post: Callable[[Any], Any] | None = None, batch: int = 1
-) -> tuple[Simulation, bool]:
-    """Play a run; without `post`, by the handler, which is told when each heartbeat arrived."""
-
-    def arrived(event: dict[str, Any]) -> Any:
-        return handler_agent(event | {"received_at": clock.time()})
-
-    with Onlooker(fleet, clock.started, clock) as onlooker:
-        readings = Readings(SEED, fleet, clock.started)
-        simulation = Simulation(
-            fleet, readings, post or arrived, onlooker, started=clock.started, batch=batch, clock=clock
-        )
-        onlooker.introduce("somewhere", simulation.account)
-        return simulation, simulation.run(side_by_side=False)
-
-
-def is_as_sent(simulation: Simulation, clock: PastClock) -> bool:
-    return show_end(simulation.account, clock.started, is_stopped=False, is_database_known=True)
-
-
-@pytest.fixture
-def ledger(connection: psycopg.Connection, environment: dict[str, str]) -> Iterator[psycopg.Connection]:
-    """A database with the ledger, which DB_* names."""
-    schema.migrate(connection)
-    handler.reset()
-    yield connection
-    handler.reset()
 
 
 @pytest.mark.parametrize("batch", [1, 100])
@@ -158,54 +103,27 @@ def test_a_silence_that_nobody_made_is_named(ledger: psycopg.Connection, capsys:
     assert "of-another-run" not in said
 
 
-@contextmanager
-def listening(port: int) -> Iterator[Gateway]:
-    with Gateway(HOST, port, lambda _: None, routes=Routes({}), access=Access()) as gateway:
-        thread = threading.Thread(target=gateway.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield gateway
-        gateway.shutdown()
-        thread.join()
-
-
-def test_a_server_that_is_away_is_told_once_and_the_run_goes_on(
-    ledger: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+def test_the_read_api_says_the_same_as_the_database(
+    ledger: psycopg.Connection, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, fleet = PastClock(240), LiveFleet(SEED, devices=20, sites=2, length=4 * MINUTE)
-    with ExitStack() as later, listening(0) as first:
-        agent = later.enter_context(HttpAgent(urlsplit(first.url)))
-        second = listening(first.server_port)
-
-        def close() -> None:
-            first.shutdown()
-            first.server_close()
-            agent.close()  # or the thread of its connection would answer on
-
-        def open_again() -> None:
-            later.enter_context(second)
-
-        clock.at = {60: close, 120: open_again}
-        simulation, _ = played(clock, fleet, lambda payload: agent.ask("POST", "/heartbeat", payload))
-    said = capsys.readouterr().out
-    assert said.count("nobody takes the heartbeats (Connection refused)") == 1
-    failed = simulation.account.counts["failed"]
-    assert 15 < failed < 30
-    assert f"{failed} were dropped" in said
-    assert not is_as_sent(simulation, clock)
-
-
-def test_a_database_that_refuses_a_device_is_told_once(
-    ledger: psycopg.Connection, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ledger.execute("ALTER TABLE device_state ADD CONSTRAINT not_00 CHECK (site_id <> 'building-00')")
-    clock, fleet = PastClock(60), LiveFleet(SEED, devices=10, sites=2, length=MINUTE)
-    for batch in (1, 10):
-        simulation, _ = played(clock, fleet, batch=batch)
-        said = capsys.readouterr().out
-        assert said.count("heartbeats are rejected, this one first: ") == 1
-        assert "not_00" in said
-        counts = simulation.account.counts
-        assert counts["rejected"] == sum(
-            beat.site == "building-00" for beat in fleet.beats() if beat.received_at < MINUTE
-        )
-        assert not is_as_sent(simulation, clock)
+    monkeypatch.setattr("hvac_heartbeat.local.simulation.read_back._ROWS", 7)  # so that there are pages
+    clock, fleet = PastClock(600), LiveFleet(SEED, devices=60, sites=6, length=10 * MINUTE)
+    simulation, _ = played(clock, fleet)
+    with ExitStack() as stack:
+        model = ReadModel(Settings.from_environment(environment))
+        stack.callback(model.close)
+        gateway = stack.enter_context(listening(0, Routes(api.routes(model))))
+        agent = stack.enter_context(HttpAgent(urlsplit(gateway.url)))
+        asked = read_back(lambda path: agent.ask("GET", path), [*fleet.sites, "nowhere"], clock.started)
+        known = read_database(simulation.account, clock.started)
+        assert asked is not None
+        assert asked.devices == known.devices
+        assert len(asked.devices) == 60
+        assert sorted(asked.silences or ()) == sorted(known.silences or ())
+        assert len(list(asked.silences or ())) == 20
+        ledger.execute("DROP VIEW v_silences CASCADE")
+        without = read_back(lambda path: agent.ask("GET", path), fleet.sites, clock.started)
+        assert without is not None
+        assert without.silences is None
+    with listening(0) as deployed, HttpAgent(urlsplit(deployed.url)) as agent:
+        assert read_back(lambda path: agent.ask("GET", path), fleet.sites, clock.started) is None
