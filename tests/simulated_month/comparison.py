@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import astuple, dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from hvac_heartbeat.local.fleet.incidents import SECOND
 from tests.simulated_month.truth import told_alive
+from tests.simulated_month.words import ORIGIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from tests.simulated_month.play import Play
     from tests.simulated_month.stage import Stage
 
-_ORIGIN: Final = datetime(2026, 10, 6, tzinfo=UTC)
-_LEFT_OUT: Final = ("version", "kind", "scope", "at", "text")
+_LEFT_OUT: Final = ("version", "kind", "scope", "at")
 _TIMES: Final = ("silent_from", "returned_at", "ended_at")
 
 
@@ -162,7 +162,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def _microseconds(text: str) -> int:
-    return (datetime.fromisoformat(text) - _ORIGIN) // timedelta(microseconds=1)
+    return (datetime.fromisoformat(text) - ORIGIN) // timedelta(microseconds=1)
 
 
 def _clock(at: int) -> str:

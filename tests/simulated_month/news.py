@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hvac_heartbeat.local.fleet.incidents import HOUR, MINUTE
+from tests.simulated_month import words
 
 OPENED: Final = "Silence Opened"
 ENDED: Final = "Silence Ended"
@@ -67,11 +68,12 @@ class News:
         returns = [episode.returned_at for episode in self.episodes if episode.returned_at is not None]
         return said | ({"returned_at": max(returns)} if returns else {})
 
-    def body(self) -> dict[str, Any]:
+    def body(self, now: int) -> dict[str, Any]:
         """Return what a message about this site alone says."""
         episodes = sorted(self.episodes, key=lambda episode: (episode.silent_from, episode.device))
         flapping = [episode.device for episode in episodes if episode.is_flapping]
-        return self.numbers() | {"device_ids": [one.device for one in episodes][:20], "flapping": flapping[:20]}
+        named = {"device_ids": [one.device for one in episodes][:20], "flapping": flapping[:20]}
+        return self.numbers() | named | {"text": words.of_site(self, now)}
 
     def mark(self) -> None:
         """Note that it was told."""
@@ -115,7 +117,7 @@ class Outbox:
         news.sort(key=lambda one: one.order)
         budget = max(0, 6 - self.written_since(now - 10 * MINUTE, "site"))
         for one in news[:budget]:
-            self.put(now, one.kind, "site", one.body())
+            self.put(now, one.kind, "site", one.body(now))
             one.mark()
         rest = news[budget:]
         if rest and self.may_tell_digest(now):
@@ -128,6 +130,7 @@ class Outbox:
             "told": sum(len(one.episodes) for one in told),
             "silent_from": min(episode.silent_from for one in told for episode in one.episodes),
             "largest": [one.numbers() for one in told[:100]],
+            "text": words.of_sites(told, now),
         }
         self.put(now, told[0].kind, "digest", body)
         for one in told:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hvac_heartbeat.local.fleet import Deaf
 from hvac_heartbeat.local.fleet.incidents import HOUR, MINUTE
+from tests.simulated_month import words
 from tests.simulated_month.facts import FLOOR, Device, Facts
 from tests.simulated_month.judgement import Judgement, View
 from tests.simulated_month.news import DEAF, ENDED, OPENED, Episode, News, Outbox
@@ -184,7 +185,7 @@ class Oracle:
             "silent_from": min(episode.silent_from for found in sites.values() for episode in found),
             "largest": listed,
         }
-        self.outbox.put(self.now, OPENED, "standing", body)
+        self.outbox.put(self.now, OPENED, "standing", body | {"text": words.of_standing(body)})
 
     # 8. Fleet
 
@@ -204,5 +205,5 @@ class Oracle:
                 "silent": stale,
             }
             said = {key: value for key, value in body.items() if value is not None}
-            self.outbox.put(self.now, DEAF, "fleet", said)
+            self.outbox.put(self.now, DEAF, "fleet", said | {"text": words.of_fleet(said, self.now)})
             silence.told_began, silence.told_ended = True, has_ended
