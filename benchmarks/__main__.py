@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import report
+from benchmarks import page, report
 from benchmarks.server import open_server
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="a few seconds each, to see that they run; saves nothing")
     parser.add_argument("--minutes", type=float, default=10, help="how long hold keeps its pace")
-    parser.add_argument("--no-save", action="store_true", help="leave benchmarks/results as it is")
+    parser.add_argument(
+        "--no-save", action="store_true", help="leave benchmarks/results and docs/performance.md as they are"
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(NAMES)
     if unknown:
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.show(result)
         if not (options.quick or options.no_save):
             report.save(result)
+            page.write()
     return 0
 
 
