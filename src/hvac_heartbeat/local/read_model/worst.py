@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from hvac_heartbeat.local.read_model.connection import Snapshot
     from hvac_heartbeat.settings import Settings
 
-_EVERY_S: Final = 300.0
-_AFTER_FAILURE_S: Final = 10.0
+_LONGEST_S: Final = 300.0  # until it is worked out anew
+_SHORTEST_S: Final = 10.0
+_SHARE: Final = 100  # how much longer the pause is than the work, within these bounds
 _PATIENCE_S: Final = 60.0
 _MOST: Final = 100
 _MONTH: Final = timedelta(days=30)
@@ -40,7 +41,7 @@ class Worst:
         """
         with self._lock:
             if time.monotonic() >= self._next_at:
-                self._next_at = time.monotonic() + _EVERY_S
+                self._next_at = time.monotonic() + _LONGEST_S
                 Thread(target=self._renew, daemon=True).start()
             found = self._found
         return found and WorstSites(found.since, found.until, found.sites[:limit])
@@ -49,14 +50,15 @@ class Worst:
         self._database.close()
 
     def _renew(self) -> None:
+        started = time.monotonic()
         try:
             found = self._database.read(_worst)
         except HvacHeartbeatError:  # whoever shows this asks for the fleet too, and says then that the database is away
-            with self._lock:
-                self._next_at = time.monotonic() + _AFTER_FAILURE_S
-            return
+            found = self._found
+        ended = time.monotonic()
         with self._lock:
             self._found = found
+            self._next_at = ended + min(max(_SHARE * (ended - started), _SHORTEST_S), _LONGEST_S)
 
 
 def _worst(found: Snapshot) -> WorstSites | None:
