@@ -89,3 +89,15 @@ def test_nothing_may_run_or_load_that_is_not_the_servers_own(shown: Shown) -> No
         assert "unsafe" not in policy
         assert "http" not in text.replace("http://www.w3.org/2000/svg", "").replace(shown.url, "")
     assert "style=" not in shown.get("/")[1]
+
+
+def test_a_database_without_the_ledger_is_shown_as_far_as_it_goes(shown: Shown, page: Page) -> None:
+    shown.connection.execute("DROP VIEW v_silences CASCADE")
+    shown.beat(("ahu-1", "north"))
+    shown.silent("ahu-1", 5)
+    page.goto("/")
+    expect(page.get_by_text("There is no ledger of silence in this database")).to_be_visible()
+    expect(page.locator(".tiles .state")).to_have_text("dark")
+    page.goto("/device?id=ahu-1")
+    expect(page.get_by_text("Nobody knows without the ledger.")).to_be_visible()
+    expect(page.locator(".timeline")).to_have_count(0)

@@ -209,7 +209,7 @@ def test_every_answer_has_strict_headers(fleet: Fleet, client: Client) -> None:
         assert policy.startswith("default-src 'none'; ")
         assert "unsafe" not in policy
         assert response.getheader("x-content-type-options") == "nosniff"
-        assert response.getheader("referrer-policy") == "no-referrer"
+        assert response.getheader("referrer-policy") == "same-origin"
     assert client.ask("/fleet")[0].getheader("cache-control") == "no-cache"
 
 

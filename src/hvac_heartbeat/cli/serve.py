@@ -33,6 +33,8 @@ from hvac_heartbeat.local.web.routes import Routes
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hvac_heartbeat.local.gateway import Exchange
     from hvac_heartbeat.local.read_model.answers import Message
 
@@ -81,7 +83,7 @@ def serve(
         settings = Settings.from_environment(os.environ)
         model = ReadModel(settings)
         stack.callback(model.close)
-        terminal = Terminal(sys.stdout, Log(sys.stderr if logs else None), shows_reads=logs)
+        terminal = Terminal(sys.stdout, Log(sys.stderr if logs else None), model.failure, shows_reads=logs)
         sweeping: Sweeping | None = None
         every_s = SWEEP_EVERY_S if sweep_every is None else sweep_every
         pages = views.routes(model, swept_at=(lambda: sweeping.swept_at if sweeping else None) if every_s else None)
@@ -109,18 +111,22 @@ def serve(
 class Terminal:
     """Prints what happens, each with its time and in one piece, from whichever thread it is told of."""
 
-    def __init__(self, stdout: TextIO, log: Log, *, shows_reads: bool) -> None:
+    def __init__(self, stdout: TextIO, log: Log, why_unread: Callable[[], str | None], *, shows_reads: bool) -> None:
         self.stdout = stdout
         self.log = log
+        self._why_unread = why_unread
         self._shows_reads = shows_reads
+        self._reads_fail = False
 
     def heard(self, request: Exchange) -> None:
-        """Print a request; what a page reads again and again only where it is wrong to ask for it."""
-        failed = request.status >= HTTPStatus.BAD_REQUEST and request.status != HTTPStatus.SERVICE_UNAVAILABLE
-        if request.is_read and not failed and not self._shows_reads:
-            return
-        is_away = request.status == HTTPStatus.SERVICE_UNAVAILABLE and not request.is_read
-        failure = self.log.failure() if is_away else None
+        """Print a request; of reads, which a page repeats for ever, those that are refused and the first that fails."""
+        is_away = request.status == HTTPStatus.SERVICE_UNAVAILABLE
+        if request.is_read:
+            is_known = is_away and self._reads_fail
+            self._reads_fail = is_away
+            if (is_known or request.status < HTTPStatus.BAD_REQUEST) and not self._shows_reads:
+                return
+        failure = (self._why_unread() if request.is_read else self.log.failure()) if is_away else None
         why = f": {failure}" if failure else ""
         self.say(f"{request.method} {request.path} {request.status} {request.milliseconds:.1f} ms{why}")
 

@@ -80,26 +80,26 @@ function show(answer, text) {
   }
 }
 
-// Makes one element the same as another, and leaves alone what is the same: focus, scrolling, what was typed and what
-// was opened stay. Rows and tiles are known by their links, so that none becomes another under somebody's finger.
+// Makes one element the same as another, and leaves alone what is the same: focus, scrolling and what was typed stay.
+// Rows and tiles are known by their links, so that none becomes another under somebody's finger.
 function become(old, anew) {
-  for (const { name } of [...old.attributes]) if (!anew.hasAttribute(name) && name !== "open") old.removeAttribute(name);
-  for (const { name, value } of anew.attributes) {
-    if (old.getAttribute(name) !== value && name !== "open") old.setAttribute(name, value);
-  }
+  for (const { name } of [...old.attributes]) if (!anew.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of anew.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   if (old.dataset.since && old.dataset.since === anew.dataset.since) return;
-  const known = new Map([...old.children].map((child) => [key(child), child]).filter(([name]) => name));
+  const wanted = new Set([...anew.children].map(key));
+  for (const child of [...old.children]) if (!wanted.has(key(child))) child.remove();
+  const known = new Map([...old.children].map((child) => [key(child), child]));
   let place = old.firstChild;
   for (const child of [...anew.childNodes]) {
-    const name = key(child);
-    let same = name ? known.get(name) : place;
-    if (!same || !alike(same, child)) same = null;
-    if (same) known.delete(name);
-    if (!same) old.insertBefore(child, place);
-    else if (same !== place) old.insertBefore(same, place);
-    else place = place.nextSibling;
-    if (same && same.nodeType === Node.ELEMENT_NODE) become(same, child);
-    else if (same && same.data !== child.data) same.data = child.data;
+    const same = key(child) ? known.get(key(child)) : place;
+    if (!same || !alike(same, child)) {
+      old.insertBefore(child, place);
+      continue;
+    }
+    if (same === place) place = place.nextSibling;
+    else old.insertBefore(same, place);
+    if (same.nodeType === Node.ELEMENT_NODE) become(same, child);
+    else if (same.data !== child.data) same.data = child.data;
   }
   while (place) {
     const after = place.nextSibling;
@@ -113,8 +113,8 @@ function alike(one, other) {
 }
 
 function key(node) {
-  if (node.nodeName === "LI" || node.nodeName === "TR") return node.querySelector("a")?.getAttribute("href");
-  return node.id;
+  if (node.nodeName === "LI" || node.nodeName === "TR") return node.querySelector("a")?.getAttribute("href") ?? "";
+  return node.id ?? "";
 }
 
 // ------------------------------------------------------------------------------------------------- lost, and found
