@@ -40,7 +40,7 @@ def test_a_run_against_serve_ends_with_ctrl_c_and_says_that_all_of_it_is_stored(
             assert counts, said
             assert int(counts[1]) >= 90
             assert re.search(r"\ndevices +90 +90\n", said)
-            assert "What was sent is what is stored.\n" in said
+            assert "What was sent is what is stored.\nNobody sends any more: " in said
             connection.execute("DELETE FROM device_state")
         refused = simulating(served.port, others)
         said, _ = refused.communicate(timeout=20)

@@ -92,7 +92,10 @@ def simulate(  # noqa: PLR0913 - a person's options
         is_stopped = simulation.run(side_by_side=way.side_by_side)
         onlooker.close()
         account = simulation.account
-        if not show_end(account, started, lambda: way.read(fleet, account, started), is_stopped=is_stopped):
+        is_good = show_end(account, started, lambda: way.read(fleet, account, started), is_stopped=is_stopped)
+        if not handler:
+            say("Nobody sends any more: in two minutes the whole fleet is stale.")
+        if not is_good:
             raise typer.Exit(1)
 
 
