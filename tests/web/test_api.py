@@ -151,7 +151,7 @@ REFUSED = [
     ("/sites?limit=%D9%A1", "limit", "is no number from 1 to 1000"),
     ("/sites?limit=1&limit=2", "limit", "is there twice"),
     ("/sites?after=eyJ9", "after", "is not what a page of this list gave"),
-    ("/sites/north?after=", "after", "is not what a page of this list gave"),
+    ("/sites/north?after=x", "after", "is not what a page of this list gave"),
     ("/sites?search=", "search", "is empty"),
     ("/sites?search=%00", "search", "holds a NUL character"),
     ("/sites?serach=x", "serach", "is no parameter here"),
@@ -164,8 +164,7 @@ REFUSED = [
         "since",
         "is no time: write 2026-10-01T06:30:00Z, and %2B for a plus",
     ),
-    ("/silences?since=1969-12-31T23:59:59Z", "since", "is before 1970 or after 9000"),
-    ("/silences?since=2026-10-02&until=2026-10-01", "until", "is not after since"),
+    ("/silences?since=2026-10-02&until=2026-10-01", "until", "is before since"),
     ("/devices/%00", "id", "holds a NUL character"),
 ]
 
@@ -183,7 +182,7 @@ def test_what_is_not_there_is_404_and_what_can_only_be_read_405(fleet: Fleet, cl
         assert client.ask(path)[0].status == (405 if path.endswith("/") else 404)
     response, body = client.ask("/fleet", "DELETE")
     assert (response.status, response.getheader("allow")) == (405, "GET, HEAD")
-    assert json.loads(body) == {"message": "this can only be read"}
+    assert json.loads(body) == {"message": "another method is taken here"}
     response, body = client.ask("/fleet", "HEAD")
     assert (response.status, body) == (200, b"")
 
@@ -210,7 +209,7 @@ def test_every_answer_has_strict_headers(fleet: Fleet, client: Client) -> None:
         assert policy.startswith("default-src 'none'; ")
         assert "unsafe" not in policy
         assert response.getheader("x-content-type-options") == "nosniff"
-        assert response.getheader("referrer-policy") == "no-referrer"
+        assert response.getheader("referrer-policy") == "same-origin"
     assert client.ask("/fleet")[0].getheader("cache-control") == "no-cache"
 
 

@@ -56,7 +56,7 @@ app.add_typer(deaf.app, name="deaf", short_help="List, add or end our own outage
 app.command(epilog=EPILOG, short_help="Judge who is silent, and print what is told.")(telling.sweep)
 app.command(epilog=EPILOG, short_help="List what was told of silent devices.")(telling.episodes)
 app.command(epilog=EPILOG, short_help="List the messages and who has them.")(telling.messages)
-app.command(epilog=EPILOG, short_help="Take heartbeats over HTTP on this machine.")(serve.serve)
+app.command(epilog=EPILOG, short_help="Take heartbeats here, and show the fleet.")(serve.serve)
 app.command(epilog=EPILOG, short_help="Look for what is wrong with the database.")(check.check)
 app.command(epilog=EPILOG, short_help="Set the table's storage for fast updates.")(tune.tune)
 

@@ -19,6 +19,7 @@ from hvac_heartbeat.channels import is_loopback
 from hvac_heartbeat.cli.arguments import seconds
 from hvac_heartbeat.cli.database import opened, place
 from hvac_heartbeat.cli.errors import CallRefused
+from hvac_heartbeat.cli.ledger import Ledger
 from hvac_heartbeat.cli.output import console, printable
 from hvac_heartbeat.cli.run import throwaway
 from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
@@ -32,6 +33,8 @@ from hvac_heartbeat.local.web.routes import Routes
 from hvac_heartbeat.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hvac_heartbeat.local.gateway import Exchange
     from hvac_heartbeat.local.read_model.answers import Message
 
@@ -63,7 +66,7 @@ def serve(
         bool, typer.Option("--logs", help="Print what is read too, and the function's log lines on standard error.")
     ] = False,
 ) -> None:
-    """Take heartbeats over HTTP on this machine, judge who is silent, print what is told, and answer who asks.
+    """Take heartbeats over HTTP on this machine, judge who is silent, print what is told, and show the fleet.
 
     POST /heartbeat and GET /health are those of the deployed function; docs/api.md has what else can be read. Without
     DB_HOST it starts a throwaway PostgreSQL and removes it at the end. Ctrl-C ends it.
@@ -80,7 +83,7 @@ def serve(
         settings = Settings.from_environment(os.environ)
         model = ReadModel(settings)
         stack.callback(model.close)
-        terminal = Terminal(sys.stdout, Log(sys.stderr if logs else None), shows_reads=logs)
+        terminal = Terminal(sys.stdout, Log(sys.stderr if logs else None), model.failure, shows_reads=logs)
         sweeping: Sweeping | None = None
         every_s = SWEEP_EVERY_S if sweep_every is None else sweep_every
         pages = views.routes(model, swept_at=(lambda: sweeping.swept_at if sweeping else None) if every_s else None)
@@ -95,7 +98,7 @@ def serve(
         console.print(
             f"Listening on {gateway.url}: the fleet page; POST /heartbeat, GET /health", markup=False, soft_wrap=True
         )
-        is_away = _warn_if_away(settings)
+        is_away = _look_at_database(settings)
         terminal.stdout.flush()
         # The function writes its log to standard output, where Lambda collects it.
         stack.enter_context(contextlib.redirect_stdout(terminal.log))
@@ -108,18 +111,22 @@ def serve(
 class Terminal:
     """Prints what happens, each with its time and in one piece, from whichever thread it is told of."""
 
-    def __init__(self, stdout: TextIO, log: Log, *, shows_reads: bool) -> None:
+    def __init__(self, stdout: TextIO, log: Log, why_unread: Callable[[], str | None], *, shows_reads: bool) -> None:
         self.stdout = stdout
         self.log = log
+        self._why_unread = why_unread
         self._shows_reads = shows_reads
+        self._reads_fail = False
 
     def heard(self, request: Exchange) -> None:
-        """Print a request; what a page reads again and again only where it is wrong to ask for it."""
-        failed = request.status >= HTTPStatus.BAD_REQUEST and request.status != HTTPStatus.SERVICE_UNAVAILABLE
-        if request.is_read and not failed and not self._shows_reads:
-            return
-        is_away = request.status == HTTPStatus.SERVICE_UNAVAILABLE and not request.is_read
-        failure = self.log.failure() if is_away else None
+        """Print a request; of reads, which a page repeats for ever, those that are refused and the first that fails."""
+        is_away = request.status == HTTPStatus.SERVICE_UNAVAILABLE
+        if request.is_read:
+            is_known = is_away and self._reads_fail
+            self._reads_fail = is_away
+            if (is_known or request.status < HTTPStatus.BAD_REQUEST) and not self._shows_reads:
+                return
+        failure = (self._why_unread() if request.is_read else self.log.failure()) if is_away else None
         why = f": {failure}" if failure else ""
         self.say(f"{request.method} {request.path} {request.status} {request.milliseconds:.1f} ms{why}")
 
@@ -162,10 +169,14 @@ def _exports(settings: Settings) -> str:
     return f"For the other commands, in another terminal: export {exports}"
 
 
-def _warn_if_away(settings: Settings) -> bool:
+def _look_at_database(settings: Settings) -> bool:
+    """Say what is missing there, and return whether it is away."""
     try:
-        with opened(settings):
-            return False
+        with opened(settings) as connection:
+            tells = Ledger(connection).row("has_ledger")["has_telling"]
     except HvacHeartbeatError as error:
         console.print(f"Until the database answers, a heartbeat gets 503: {error}", markup=False, soft_wrap=True)
         return True
+    if not tells:
+        console.print("Nobody is told of silence here: `hvac-heartbeat migrate` makes what it takes", soft_wrap=True)
+    return False

@@ -90,6 +90,11 @@ class ReadConnection:
                 self._failure, self._failed_at = classify(error), time.monotonic()
                 raise self._failure.unavailable() from error
 
+    def failure(self) -> str | None:
+        """Return what the last answer failed of, in full; None when it did not."""
+        failure = self._failure
+        return None if failure is None else failure.unavailable().in_full
+
     def close(self) -> None:
         with self._lock:
             self._close()
@@ -105,6 +110,7 @@ class ReadConnection:
             self._connection.execute(_BEGIN)
             answer = ask(Snapshot(self._connection))
             self._connection.execute(b"COMMIT")
+            self._failure = None
         except DeadlinePassed:
             if self._connection is not None:
                 cancel_and_close(self._connection)

@@ -62,6 +62,10 @@ class ReadModel:
         self._database.close()
         self._worst.close()
 
+    def failure(self) -> str | None:
+        """Return why the last question was not answered, for whoever runs this and nobody else; None when it was."""
+        return self._database.failure()
+
     def fleet(self) -> Fleet:
         return self._database.read(_fleet)
 

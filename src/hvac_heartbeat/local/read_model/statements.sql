@@ -103,8 +103,9 @@ SELECT device_id, site_id, silent_from, silent_to, length, counts
    AND ($4::timestamptz IS NULL OR silent_from < $4)
    AND ($5::boolean IS NOT TRUE OR silent_to IS NULL)
    AND ($6::boolean IS NOT TRUE OR counts)
-   AND ($7::text[] IS NULL OR silent_from < ($7)[1]::timestamptz
-        OR (silent_from = ($7)[1]::timestamptz AND device_id::text > ($7)[2]))
+   -- The subquery is worked out once; the cast alone would be for each row.
+   AND ($7::text[] IS NULL OR silent_from < (SELECT ($7)[1]::timestamptz)
+        OR (silent_from = (SELECT ($7)[1]::timestamptz) AND device_id::text > ($7)[2]))
  ORDER BY silent_from DESC, device_id::text
  LIMIT $8
 

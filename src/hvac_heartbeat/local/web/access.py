@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from hvac_heartbeat.channels import is_loopback
 from hvac_heartbeat.errors import SettingsError
+from hvac_heartbeat.local.page.render import render
 from hvac_heartbeat.local.web.routes import READING, Answer, Request, json_answer
 
 if TYPE_CHECKING:
@@ -24,17 +25,6 @@ _COOKIE: Final = "hvac_heartbeat"
 _COOKIE_S: Final = 30 * 86_400  # a screen on a wall stays signed in
 _LONGEST_FORM: Final = 4_096  # bytes: a token, each sign of it percent-encoded, and more
 _BEARER: Final = {"www-authenticate": 'Bearer realm="hvac-heartbeat"'}
-_FORM: Final = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Sign in · hvac-heartbeat</title>
-<h1>hvac-heartbeat</h1>
-<form method="post" action="/sign-in">
-<p><label>Token <input type="password" name="token" required autofocus autocomplete="current-password"></label>
-<button>Sign in</button>
-<p role="status">{said}
-</form>
-</html>
-"""
 
 
 class Access:
@@ -60,7 +50,9 @@ class Access:
             return json_answer({"message": "a page of another site may not send this"}, HTTPStatus.FORBIDDEN)
         if self._token is not None and (request.method, request.path) == ("POST", SIGN_IN):
             return self._sign_in(body)
-        return None if self._token is None or self._is_known(request.headers) else _unknown(request)
+        # What the form looks like is no secret, and no fleet's own.
+        is_open = self._token is None or request.path.startswith("/static/")
+        return None if is_open or self._is_known(request.headers) else _unknown(request)
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -82,19 +74,19 @@ class Access:
     def _sign_in(self, body: bytes) -> Answer:
         given = parse_qs(body[:_LONGEST_FORM].decode(errors="replace")).get("token", [""])[0]
         if not self._is_token(given.strip()):
-            return _form("This is not the token.")
+            return _form(is_wrong=True)
         cookie = f"{_COOKIE}={self._cookie()}; Path=/; Max-Age={_COOKIE_S}; HttpOnly; SameSite=Strict"
         return Answer(b"", "text/plain", HTTPStatus.SEE_OTHER, {"location": "/", "set-cookie": cookie})
 
 
 def _unknown(request: Request) -> Answer:
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-        return _form("")
+        return _form()
     return json_answer({"message": "the token is missing or wrong"}, HTTPStatus.UNAUTHORIZED, _BEARER)
 
 
-def _form(said: str) -> Answer:
-    body = _FORM.replace("{said}", said).encode()
+def _form(*, is_wrong: bool = False) -> Answer:
+    body = render("sign-in.html", is_wrong=is_wrong)
     return Answer(body, "text/html; charset=utf-8", HTTPStatus.UNAUTHORIZED, _BEARER)
 
 

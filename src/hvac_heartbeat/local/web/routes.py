@@ -97,10 +97,11 @@ class Routes:
         if found is None:
             return None
         if request.method not in READING:
-            if request.method == "POST" and request.path.endswith(("/", "/heartbeat")):
+            takes_heartbeats = request.path.endswith(("/", "/heartbeat"))
+            if request.method == "POST" and takes_heartbeats:
                 return None
-            allowed = {"allow": "GET, HEAD"}
-            return json_answer({"message": "this can only be read"}, HTTPStatus.METHOD_NOT_ALLOWED, allowed)
+            allowed = {"allow": "GET, HEAD, POST" if takes_heartbeats else "GET, HEAD"}
+            return json_answer({"message": "another method is taken here"}, HTTPStatus.METHOD_NOT_ALLOWED, allowed)
         view, parts = found
         try:
             names = {name: unquote(part, errors="strict") for name, part in parts.items()}
