@@ -169,59 +169,6 @@ def test_no_device_is_told_of_while_our_outage_does_not_show_yet(fleet: Fleet) -
     assert states(fleet.sweep()) == ["Ingest Deaf began"]
 
 
-def test_no_device_of_one_way_in_is_told_of_while_its_outage_does_not_show_yet(fleet: Fleet) -> None:
-    """The queue stops, and the others are heard over HTTP."""
-    queued = SITES["a"] + SITES["b"] + SITES["c"]
-    fleet.live(600, *ALL)
-    fleet.live(90, *ALL, silent=SITES["a"])
-    for _ in range(4):
-        fleet.wait(25)
-        fleet.beat(*(device for device in ALL if device not in queued))
-        assert fleet.sweep() == []
-    fleet.wait(25)
-    assert states(fleet.sweep()) == ["Ingest Deaf began"]
-
-
-def test_a_tenth_of_the_sites_at_once_is_one_message_and_one_on_return(fleet: Fleet) -> None:
-    fleet.live(600, *ALL)
-    silent = SITES["a"] + SITES["b"] + SITES["c"]
-    [began] = texts(fleet.live(1_200, *ALL, silent=silent))
-    assert began.startswith(
-        "Many devices at once are not heard, or late, since 02:10 UTC: 15 of 50 devices are silent; "
-    )
-    [ended] = texts(fleet.live(1_200, *ALL))
-    assert ended == "Devices are told of again; many at once were not heard, or late, from 02:10 UTC to 02:31 UTC"
-    assert deaf(fleet) == []
-    assert fleet.one("SELECT count(*) FROM episode") == 0
-
-
-def test_what_fell_silent_at_once_is_told_by_site_after_half_an_hour(fleet: Fleet) -> None:
-    fleet.live(600, *ALL)
-    silent = SITES["a"] + SITES["b"] + SITES["c"]
-    told = fleet.live(3_600, *ALL, silent=silent)
-    assert states(told) == ["Ingest Deaf began", "Ingest Deaf ended", *["Silence Opened site"] * 3]
-    assert {body["silent_from"][11:16] for body in told[2:]} == {"02:10"}
-
-
-def test_sites_that_fell_silent_one_after_the_other_are_told_of(fleet: Fleet) -> None:
-    fleet.live(600, *ALL)
-    told = fleet.live(120, *ALL, silent=SITES["a"])
-    told += fleet.live(120, *ALL, silent=SITES["a"] + SITES["b"])
-    told += fleet.live(300, *ALL, silent=SITES["a"] + SITES["b"] + SITES["c"])
-    assert states(told) == ["Silence Opened site"] * 3
-
-
-def test_a_few_late_heartbeats_among_many_do_not_hush_the_fleet(fleet: Fleet) -> None:
-    """One in a hundred of what is written is late where a queue is behind; a single batch is tried again every day."""
-    many = [f"{site}/{number}" for site in "abcdefghij" for number in range(50)]
-    fleet.live(600, *many)
-    for late, hushed in ((4, []), (5, ["Ingest Deaf began"])):
-        fleet.wait(70)
-        fleet.beat(*many[late:])
-        fleet.beat(*many[:late], ago=61)
-        assert states(fleet.sweep()) == hushed
-
-
 def test_a_fleet_too_small_to_count_as_silent_is_told_of_all_the_same(fleet: Fleet) -> None:
     both = SITES["a"] + SITES["b"]
     fleet.live(600, *both)
