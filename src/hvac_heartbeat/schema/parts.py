@@ -88,6 +88,7 @@ _TELLING_FUNCTIONS: Final = {
     f"were_written_late({_TIME}, {_TIME})": "boolean",
     f"note_fleet_silence(fleet_glance, silent_part, {_TIME}, tstzrange, text)": "void",
     "devices_of_open_episodes()": "TABLE(device_id ",
+    "gone_devices()": "TABLE(device_id ",
     "close_episodes()": "bigint",
     f"open_episodes(text[], {_TIME})": "bigint",
     f"time_in_words({_TIME})": "text",

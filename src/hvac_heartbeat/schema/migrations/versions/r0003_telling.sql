@@ -321,6 +321,15 @@ BEGIN ATOMIC
      WHERE closed_at IS NULL;
 END;
 
+-- The devices that were deleted while their episode is open.
+CREATE OR REPLACE FUNCTION gone_devices() RETURNS TABLE (device_id text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT device_id FROM episode WHERE closed_at IS NULL
+    EXCEPT
+    SELECT episode.device_id FROM episode JOIN device_state USING (device_id) WHERE closed_at IS NULL;
+END;
+
 -- Close what is over. A device is heard again when a heartbeat came, not when a time of grace began: missing data never
 -- says that a device is back. It is back since the end of its last silence that counted.
 CREATE OR REPLACE FUNCTION close_episodes() RETURNS bigint
@@ -331,8 +340,7 @@ DECLARE
     closed bigint;
 BEGIN
     UPDATE episode SET closed_at = now(), told_closed = true
-     WHERE closed_at IS NULL
-       AND NOT EXISTS (SELECT FROM devices_of_open_episodes() AS device WHERE device.device_id = episode.device_id);
+     WHERE closed_at IS NULL AND device_id IN (SELECT device_id FROM gone_devices());
     GET DIAGNOSTICS gone = ROW_COUNT;
     UPDATE episode
        SET closed_at = now(), returned_at = coalesce(back.last_return, back.last_seen_ts),
