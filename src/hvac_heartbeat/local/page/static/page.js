@@ -29,8 +29,7 @@ function age(milliseconds) {
 function showAges() {
   const now = (lostAt ?? Date.now()) + ahead; // what was not heard since the server was lost, nobody knows
   for (const span of document.querySelectorAll("main [data-since]")) write(span, age(now - Date.parse(span.dataset.since)));
-  const lost = notice.querySelector(".age");
-  write(lost, lostAt === null ? "" : age(Date.now() - lostAt));
+  write(notice.querySelector(".age"), lostAt === null ? "" : `${age(Date.now() - lostAt)} ago`);
 }
 
 function write(element, text) {
