@@ -135,3 +135,19 @@ def test_the_migration_may_be_run_again_and_mends_what_was_dropped(fleet: Fleet)
         migrate(fleet.connection, r0003_telling.SQL)
     assert fleet.sweep() == []
     assert fleet.one("SELECT count(*) FROM episode WHERE told_open") == 5
+
+
+def test_ten_thousand_devices_that_fall_silent_are_no_burden_for_a_plan_that_was_made_before(fleet: Fleet) -> None:
+    """A warm session has planned for the few episodes that there were; each compared with each, it is ten seconds."""
+    fleet.run(
+        "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
+        " SELECT 'd' || n, 's' || n % 7, now() - interval '1 hour', now() FROM generate_series(1, 10000) AS n"
+    )
+    fleet.run("ANALYZE device_state")
+    assert fleet.one("SELECT close_episodes()") == 0
+    fleet.run(
+        "INSERT INTO episode (device_id, site_id, silent_from, opened_at, told_open)"
+        " SELECT device_id, site_id, last_seen_ts, now(), true FROM device_state"
+    )
+    fleet.run("SET statement_timeout = '4s'")
+    assert fleet.one("SELECT close_episodes()") == 0

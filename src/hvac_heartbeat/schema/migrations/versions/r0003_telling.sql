@@ -306,10 +306,12 @@ BEGIN
 END
 $$;
 
--- The devices of the open episodes, and when the last of their silences since then ended that counted.
+-- The devices of the open episodes, and when the last of their silences since then ended that counted. Here each device
+-- is looked up by its key; who joins the result has no statistics of it, and hashes.
 CREATE OR REPLACE FUNCTION devices_of_open_episodes()
 RETURNS TABLE (device_id text, last_seen_ts timestamptz, stale_after interval, last_return timestamptz)
 LANGUAGE sql STABLE
+SET enable_nestloop = on
 BEGIN ATOMIC
     SELECT lasting.device_id, last_seen_ts, stale_after,
            (SELECT max(silent_to) FROM silence
@@ -324,6 +326,7 @@ END;
 -- The devices that were deleted while their episode is open.
 CREATE OR REPLACE FUNCTION gone_devices() RETURNS TABLE (device_id text)
 LANGUAGE sql STABLE
+SET enable_nestloop = on
 BEGIN ATOMIC
     SELECT device_id FROM episode WHERE closed_at IS NULL
     EXCEPT
@@ -334,6 +337,7 @@ END;
 -- says that a device is back. It is back since the end of its last silence that counted.
 CREATE OR REPLACE FUNCTION close_episodes() RETURNS bigint
 LANGUAGE plpgsql
+SET enable_nestloop = off SET enable_mergejoin = off
 AS $$
 DECLARE
     gone   bigint;
