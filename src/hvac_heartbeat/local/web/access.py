@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 VARIABLE: Final = "HEARTBEAT_TOKEN"
 SIGN_IN: Final = "/sign-in"
 _TOKEN: Final = re.compile(r"[!-~]{16,512}")
+# What the form looks like is no secret, and no fleet's own. Whole paths, because the function takes heartbeats on each
+# that ends in /heartbeat.
+_OPEN: Final = frozenset({"/static/page.css", "/static/icon.svg"})
 _COOKIE: Final = "hvac_heartbeat"
 _COOKIE_S: Final = 30 * 86_400  # a screen on a wall stays signed in
 _LONGEST_FORM: Final = 4_096  # bytes: a token, each sign of it percent-encoded, and more
@@ -50,8 +53,7 @@ class Access:
             return json_answer({"message": "a page of another site may not send this"}, HTTPStatus.FORBIDDEN)
         if self._token is not None and (request.method, request.path) == ("POST", SIGN_IN):
             return self._sign_in(body)
-        # What the form looks like is no secret, and no fleet's own.
-        is_open = self._token is None or request.path.startswith("/static/")
+        is_open = self._token is None or (request.method in READING and request.path in _OPEN)
         return None if is_open or self._is_known(request.headers) else _unknown(request)
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
