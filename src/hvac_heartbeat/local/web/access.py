@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import re
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -60,11 +59,10 @@ class Access:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(token.strip()):
             return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._cookie().encode())
+        # Not SimpleCookie, which reads none of them where another program on this host has set one that it cannot read.
+        cookies = headers.get("cookie", "").split(";")
+        ours = f"{_COOKIE}={self._cookie()}".encode()
+        return any(hmac.compare_digest(cookie.strip().encode(), ours) for cookie in cookies)
 
     def _is_token(self, text: str) -> bool:
         return self._token is not None and hmac.compare_digest(text.encode(), self._token.encode())
