@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from hvac_heartbeat.local.page import words
-from hvac_heartbeat.local.read_model.answers import Device, Site
+from hvac_heartbeat.local.page.render import render
+from hvac_heartbeat.local.read_model.answers import Device, Fleet, FleetSilence, Overview, Page, Site
 
 
 def site(*, is_dark: bool = False, stale: int = 0, unknown: int = 0, maintained: int = 0, waiting: int = 0) -> Site:
@@ -56,3 +58,16 @@ def test_the_day_is_left_out_where_only_one_can_be_meant() -> None:
 
 def test_an_address_holds_any_name() -> None:
     assert words.link("site", id="../a b?&#") == "/site?id=..%2Fa%20b%3F%26%23"
+
+
+def test_a_tenth_of_the_fleet_is_not_called_almost_all_of_it() -> None:
+    fleet = Fleet(
+        devices=50, online=35, stale=15, unknown=0, in_maintenance=0, not_delivering=0, sites=10, dark_sites=3,
+        newest_heartbeat=datetime.now(UTC), has_ledger=True, has_telling=True, open_episodes=0,
+        fleet_silence=FleetSilence(datetime.now(UTC), None),
+    )  # fmt: skip
+    shown = structs.asdict(Overview(fleet, Page([], None), [], more_stale_devices=False, not_delivering=[]))
+    shown |= {"refresh_s": 5, "is_heard": True, "is_sweeping": False, "search": "", "is_first": True, "worst": None}
+    page = render("fleet.html", **shown).decode()
+    assert "<title>Many devices are not heard" in page
+    assert "It may be: many devices at once are not heard, or late," in page

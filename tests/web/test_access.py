@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.web.conftest import Client
 
 TOKEN = "Correct-Horse+Battery&Staple"
+EVERYTHING = (("GET", "/fleet"), ("GET", "/health"), ("POST", "/heartbeat"))
 PAGE = {"/": lambda _: Answer(b"<p>fleet", "text/html"), "/fleet": lambda _: Answer(b"{}")}
 
 
@@ -40,7 +41,8 @@ def local(environment: dict[str, str]) -> Iterator[Client]:
     "authorization", ["", "Bearer", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN]
 )
 def test_nothing_is_served_without_the_token(closed: Client, authorization: str) -> None:
-    for method, path in (("GET", "/fleet"), ("GET", "/health"), ("POST", "/heartbeat"), ("GET", "/nowhere")):
+    beside_the_form = (("GET", "/static/health"), ("POST", "/static/heartbeat"), ("POST", "/static/page.css"))
+    for method, path in (*EVERYTHING, ("GET", "/nowhere"), *beside_the_form):
         response, body = closed.ask(path, method, authorization=authorization)
         assert (response.status, json.loads(body)) == (401, {"message": "the token is missing or wrong"})
         assert response.getheader("www-authenticate") == 'Bearer realm="hvac-heartbeat"'
@@ -48,7 +50,7 @@ def test_nothing_is_served_without_the_token(closed: Client, authorization: str)
 
 def test_with_the_token_everything_is_whatever_name_it_is_asked_by(closed: Client) -> None:
     for scheme in ("Bearer", "bearer"):
-        for method, path in (("GET", "/fleet"), ("GET", "/health"), ("POST", "/heartbeat")):
+        for method, path in EVERYTHING:
             beat = '{"device_id": "a", "site_id": "b"}' if method == "POST" else None
             response, _ = closed.ask(
                 path, method, beat, authorization=f"{scheme} {TOKEN}", host="heartbeats.example.org"
@@ -68,7 +70,8 @@ def test_a_browser_signs_in_with_a_form_and_stays_so_by_a_cookie(closed: Client)
     cookie, *attributes = (response.getheader("set-cookie") or "").split("; ")
     assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
     assert TOKEN not in cookie
-    assert closed.ask("/", cookie=f"theme=dark; {cookie}")[1] == b"<p>fleet"
+    for other in ("theme=dark", 'of another program={"on": "this host"}'):
+        assert closed.ask("/", cookie=f"{other}; {cookie}")[1] == b"<p>fleet"
     assert closed.ask("/", cookie=f"{cookie}0")[0].status == 401
     assert closed.ask("/", cookie="hvac_heartbeat=\xe9; \x01")[0].status == 401
     assert closed.ask("/", authorization=f"Bearer {cookie.partition('=')[2]}")[0].status == 401
@@ -89,7 +92,7 @@ def test_on_this_machine_its_own_names_are_served(local: Client, host: str) -> N
     ["evil.example", "evil.example:8790", "127.0.0.1.evil.example", "localhost.evil.example", "192.0.2.1", "[", ""],
 )
 def test_a_name_that_was_made_to_lead_here_is_not(local: Client, host: str) -> None:
-    for method, path in (("GET", "/fleet"), ("GET", "/health"), ("POST", "/heartbeat")):
+    for method, path in EVERYTHING:
         response, body = local.ask(path, method, host=host)
         assert response.status == 403
         assert "not this machine's own name" in json.loads(body)["message"]

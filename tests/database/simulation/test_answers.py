@@ -31,8 +31,9 @@ def test_an_answer_says_what_became_of_each_heartbeat() -> None:
             verdicts(beats, status, {"message": "later"})
 
 
-def test_an_error_of_the_simulation_itself_ends_it() -> None:
-    fleet = LiveFleet(SEED, devices=5, sites=1, length=5 * SECOND)
+@pytest.mark.parametrize("devices", [5, 1])  # the only one's heartbeat is the last
+def test_an_error_of_the_simulation_itself_ends_it(devices: int) -> None:
+    fleet = LiveFleet(SEED, devices=devices, sites=1, length=5 * SECOND)
     started = time.time() - 4
     with Onlooker(fleet, started) as onlooker:
         readings = Readings(SEED, fleet, started)

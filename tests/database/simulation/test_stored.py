@@ -12,7 +12,7 @@ from hvac_heartbeat.cli.simulation import read_database
 from hvac_heartbeat.local.fleet import LiveFleet
 from hvac_heartbeat.local.fleet.incidents import MINUTE, SECOND
 from hvac_heartbeat.local.read_model.model import ReadModel
-from hvac_heartbeat.local.simulation import HttpAgent
+from hvac_heartbeat.local.simulation import Away, HttpAgent
 from hvac_heartbeat.local.simulation.read_back import read_back
 from hvac_heartbeat.local.web import api
 from hvac_heartbeat.local.web.routes import Routes
@@ -127,3 +127,9 @@ def test_the_read_api_says_the_same_as_the_database(
         assert without.silences is None
     with listening(0) as deployed, HttpAgent(urlsplit(deployed.url)) as agent:
         assert read_back(lambda path: agent.ask("GET", path), fleet.sites, clock.started) is None
+
+
+def test_a_read_api_that_fails_in_between_is_not_taken_for_one_without_a_ledger() -> None:
+    answers = {"/sites?limit=1": (200, {"sites": []}), "/fleet": (503, {"message": "the database does not answer"})}
+    with pytest.raises(Away, match="503 the database does not answer"):
+        read_back(answers.__getitem__, [], 0)

@@ -23,7 +23,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class FleetSilence(msgspec.Struct, frozen=True):
-    """Almost nobody of the fleet is heard; `evidence` says why it is us, as far as that is known."""
+    """Many devices at once, or almost all, are not heard, or late; `evidence` is why it is us, as far as we know."""
 
     silent_from: datetime
     evidence: str | None

@@ -33,7 +33,9 @@ def read_back(ask: Callable[[str], Answer], sites: Iterable[str], started: float
         for site in sites
         for row in _pages(ask, f"/sites/{quote(site, safe='')}", "devices")
     }
-    if not ask("/fleet")[1].get("has_ledger"):
+    status, answer = ask("/fleet")
+    _check(status, answer)
+    if not answer["has_ledger"]:
         return Stored(devices, None)
     since = datetime.fromtimestamp(started, UTC).isoformat()
     silences = [

@@ -109,6 +109,8 @@ class Simulation:
                 if pool is not None:
                     pool.shutdown(cancel_futures=True)
                 return True
+        if self._error is not None:  # of the last heartbeats, whose answers were waited for
+            raise self._error
         return False
 
     def _events(self) -> Iterator[Parcel | _Note]:

@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import re
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
 VARIABLE: Final = "HEARTBEAT_TOKEN"
 SIGN_IN: Final = "/sign-in"
 _TOKEN: Final = re.compile(r"[!-~]{16,512}")
+# What the form looks like is no secret, and no fleet's own. Whole paths, because the function takes heartbeats on each
+# that ends in /heartbeat.
+_OPEN: Final = frozenset({"/static/page.css", "/static/icon.svg"})
 _COOKIE: Final = "hvac_heartbeat"
 _COOKIE_S: Final = 30 * 86_400  # a screen on a wall stays signed in
 _LONGEST_FORM: Final = 4_096  # bytes: a token, each sign of it percent-encoded, and more
@@ -50,19 +52,17 @@ class Access:
             return json_answer({"message": "a page of another site may not send this"}, HTTPStatus.FORBIDDEN)
         if self._token is not None and (request.method, request.path) == ("POST", SIGN_IN):
             return self._sign_in(body)
-        # What the form looks like is no secret, and no fleet's own.
-        is_open = self._token is None or request.path.startswith("/static/")
+        is_open = self._token is None or (request.method in READING and request.path in _OPEN)
         return None if is_open or self._is_known(request.headers) else _unknown(request)
 
     def _is_known(self, headers: Mapping[str, str]) -> bool:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(token.strip()):
             return True
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._cookie().encode())
+        # Not SimpleCookie, which reads none of them where another program on this host has set one that it cannot read.
+        cookies = headers.get("cookie", "").split(";")
+        ours = f"{_COOKIE}={self._cookie()}".encode()
+        return any(hmac.compare_digest(cookie.strip().encode(), ours) for cookie in cookies)
 
     def _is_token(self, text: str) -> bool:
         return self._token is not None and hmac.compare_digest(text.encode(), self._token.encode())
