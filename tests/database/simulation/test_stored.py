@@ -22,6 +22,8 @@ from tests.database.simulation.play import SEED, PastClock, is_as_sent, listenin
 if TYPE_CHECKING:
     import psycopg
 
+    from hvac_heartbeat.local.simulation.agents import Answer
+
 
 @pytest.mark.parametrize("batch", [1, 100])
 def test_ten_minutes_are_stored_as_they_were_sent(
@@ -130,6 +132,9 @@ def test_the_read_api_says_the_same_as_the_database(
 
 
 def test_a_read_api_that_fails_in_between_is_not_taken_for_one_without_a_ledger() -> None:
-    answers = {"/sites?limit=1": (200, {"sites": []}), "/fleet": (503, {"message": "the database does not answer"})}
+    answers: dict[str, Answer] = {
+        "/sites?limit=1": (200, {"sites": []}),
+        "/fleet": (503, {"message": "the database does not answer"}),
+    }
     with pytest.raises(Away, match="503 the database does not answer"):
         read_back(answers.__getitem__, [], 0)
