@@ -21,7 +21,8 @@ What is not set stays as it is. A new stack has the schedule and the API, unless
 Variables: FUNCTION_NAME (the stack has that name too), ROLE_ARN, REGION (else AWS_REGION, AWS_DEFAULT_REGION);
   DB_HOST, DB_PORT, DB_NAME, DB_SSLMODE, DB_SSLROOTCERT (a path in the package) and either DB_SECRET_ARN, or DB_USER and
   one of DB_IAM_AUTH=true, DB_PASSWORD (kept in the secret FUNCTION_NAME/database);
-  HEARTBEAT_NEW_DEVICES, HEARTBEAT_DEVICE_CLAIM, HEARTBEAT_SITE_CLAIM; MEMORY (128), TIMEOUT (30), ARCHITECTURE (arm64);
+  HEARTBEAT_NEW_DEVICES, HEARTBEAT_DEVICE_CLAIM, HEARTBEAT_SITE_CLAIM, HEARTBEAT_LOG; MEMORY (128), TIMEOUT (30),
+  ARCHITECTURE (arm64);
   SUBNET_IDS, SECURITY_GROUP_IDS (with commas between; the function joins this VPC);
   CODE_BUCKET (where the package is put; else hvac-heartbeat-ACCOUNT-REGION, which is made), PACKAGE (a zip that is
   already built), PYTHON (3.11 or newer with requirements.txt; else that of .venv, which make sets up).
@@ -30,7 +31,7 @@ TEXT
 }
 
 HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-DRY_RUN=no DATABASE_LATER=no CHANGES=0 CHANGE_SET="" ACCOUNT="" STATUS="" SECRET_ARN="" PARAMETERS=()
+DRY_RUN=no DATABASE_LATER=no CHANGES=0 CHANGE_SET="" TEMPLATE="" ACCOUNT="" STATUS="" SECRET_ARN="" PARAMETERS=()
 for argument in "$@"; do
     case "$argument" in
         --dry-run) DRY_RUN=yes ;;
@@ -65,7 +66,7 @@ main() {
     [ "$DRY_RUN" = no ] && echo "changes made: $CHANGES" || echo "changes to make: $CHANGES; run it without --dry-run"
 }
 
-# A change set is removed unless it was executed, and with it the stack that it made.
+# The template is removed from the bucket, and a change set unless it was executed, with it the stack that it made.
 leave() {
     rm -f "$SCRATCH"/*secret.json
     if [ -n "$CHANGE_SET" ] && [ -n "$STATUS" ]; then
@@ -74,6 +75,7 @@ leave() {
         run "remove what the change set made" aws cloudformation delete-stack "${STACK[@]}"
         settled "the stack" aws cloudformation describe-stacks "${STACK[@]}" --query 'Stacks[0].StackStatus' --output text
     fi
+    [ -z "$TEMPLATE" ] || run "remove the template" aws s3api delete-object "${AT[@]}" --key "$TEMPLATE"
     rm -rf "$SCRATCH"
 }
 
@@ -147,12 +149,12 @@ put_package() {
     [ -f "$PACKAGE" ] || fail "PACKAGE=$PACKAGE is no file; run 'make package' or unset it" 2
     KEY="$FUNCTION_NAME/$("$PYTHON" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$PACKAGE").zip"
     BUCKET="${CODE_BUCKET:-hvac-heartbeat-$ACCOUNT-$REGION}"
-    local bucket=(--bucket "$BUCKET")
+    AT=(--bucket "$BUCKET")
     # Somebody else may have taken the name, to hand us code of theirs.
-    [ -n "${CODE_BUCKET:-}" ] || bucket+=(--expected-bucket-owner "$ACCOUNT")
-    look "the bucket $BUCKET" aws s3api head-bucket "${bucket[@]}" || change "make the bucket $BUCKET, private and encrypted" make_bucket
-    look "the package" aws s3api head-object "${bucket[@]}" --key "$KEY" && return
-    change "put the package into $BUCKET, $(wc -c <"$PACKAGE" | tr -d ' ') bytes" aws s3api put-object "${bucket[@]}" --key "$KEY" --body "$PACKAGE"
+    [ -n "${CODE_BUCKET:-}" ] || AT+=(--expected-bucket-owner "$ACCOUNT")
+    look "the bucket $BUCKET" aws s3api head-bucket "${AT[@]}" || change "make the bucket $BUCKET, private and encrypted" make_bucket
+    look "the package" aws s3api head-object "${AT[@]}" --key "$KEY" && return
+    change "put the package into $BUCKET, $(wc -c <"$PACKAGE" | tr -d ' ') bytes" aws s3api put-object "${AT[@]}" --key "$KEY" --body "$PACKAGE"
 }
 
 make_bucket() {
@@ -177,14 +179,20 @@ keep_password() {
 }
 
 deploy_stack() {
-    local type=UPDATE name="deploy-$$-$RANDOM" changes
+    local type=UPDATE name="deploy-$$-$RANDOM" suffix="" changes
     case "$STATUS" in "" | REVIEW_IN_PROGRESS) type=CREATE ;; esac
     changes=(aws cloudformation describe-change-set "${STACK[@]}" --change-set-name "$name" --output text --query)
     plan parameters || exit
-    # A call takes 51,200 bytes: the template has less without comments, what the console asks with, and spare spaces.
-    sed -e '/^ *#/d' -e '/^$/d' -e "/[[{]/{ /[\"']/!s/, /,/g; }" -e '/^    Description: [^>]/d' -e '/^Metadata:/,/^Parameters:/{ /^Parameters:/!d; }' -e "s|CodeUri: dist/hvac-heartbeat.zip|CodeUri: s3://$BUCKET/$KEY|" "$HERE/template.yaml" >"$SCRATCH/template.yaml"
+    # CloudFormation takes 51,200 bytes in a call and 1 MB from a bucket, which a first dry run does not have.
+    if [ "$DRY_RUN" = yes ] && ! look "the bucket $BUCKET" aws s3api head-bucket "${AT[@]}"; then
+        change "deploy the stack $FUNCTION_NAME; its parts can be listed once there is a bucket" && return
+    fi
+    sed "s|CodeUri: dist/hvac-heartbeat.zip|CodeUri: s3://$BUCKET/$KEY|" "$HERE/template.yaml" >"$SCRATCH/template.yaml"
+    TEMPLATE="$FUNCTION_NAME/$name.yaml"
+    run "put the template into $BUCKET" aws s3api put-object "${AT[@]}" --key "$TEMPLATE" --body "$SCRATCH/template.yaml"
+    [[ "$REGION" != cn-* ]] || suffix=.cn
     run "ask what would change" aws cloudformation create-change-set "${STACK[@]}" --change-set-name "$name" --change-set-type "$type" \
-        --template-body "file://$SCRATCH/template.yaml" --parameters "file://$SCRATCH/parameters.json" --capabilities CAPABILITY_IAM
+        --template-url "https://s3.$REGION.amazonaws.com$suffix/$BUCKET/$TEMPLATE" --parameters "file://$SCRATCH/parameters.json" --capabilities CAPABILITY_IAM
     CHANGE_SET="$name"
     settled "the change set" "${changes[@]}" '[Status,StatusReason]'
     case "$STATE $WHY" in

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import report
+from benchmarks import page, report
 from benchmarks.server import open_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-NAMES = ("ingest", "forms", "cold_start", "write_budget", "scale", "neighbours", "silence", "sweep")
+NAMES = ("ingest", "forms", "billed", "cold_start", "write_budget", "scale", "hold", "neighbours", "silence", "sweep")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,19 +24,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="a few seconds each, to see that they run; saves nothing")
-    parser.add_argument("--no-save", action="store_true", help="leave benchmarks/results as it is")
+    parser.add_argument("--minutes", type=float, default=10, help="how long hold keeps its pace")
+    parser.add_argument(
+        "--no-save", action="store_true", help="leave benchmarks/results and docs/performance.md as they are"
+    )
     options = parser.parse_args(arguments)
     unknown = set(options.names) - set(NAMES)
     if unknown:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     for name in options.names or NAMES:
         circumstances = report.machine()
-        with _progress(name) as progress, open_server() as server:
-            result: report.Result = import_module(f"benchmarks.{name}").run(server, progress, quick=options.quick)
+        benchmark = import_module(f"benchmarks.{name}")
+        more = {"minutes": options.minutes} if name == "hold" else {}
+        with _progress(name) as progress, open_server(getattr(benchmark, "SETTINGS", None)) as server:
+            result: report.Result = benchmark.run(server, progress, quick=options.quick, **more)
         result.circumstances = circumstances | result.circumstances
         report.show(result)
         if not (options.quick or options.no_save):
             report.save(result)
+            page.write()
     return 0
 
 

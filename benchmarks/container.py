@@ -25,7 +25,7 @@ def main(index: int, devices: int, batch: int, containers: int, seconds: float, 
     """Send batches of devices drawn at random for so many seconds, at `pace` heartbeats a second if it is not 0."""
     chance = random.Random(index)  # noqa: S311 - the order of arrival
     events = [fleet.event(fleet.heartbeats(chance.sample(range(devices), batch), seed=index)) for _ in range(EVENTS)]
-    share = range(index, devices, containers)
+    names = _names(range(index, devices, containers), batch)
     handler = Handler()
     handler.write(events[0])
     print("ready", flush=True)
@@ -33,8 +33,9 @@ def main(index: int, devices: int, batch: int, containers: int, seconds: float, 
     cpu = 0.0
     began = time.perf_counter()
     calls: list[float] = []
+    minutes: list[int] = []  # heartbeats written in each
     for turn in count():
-        _address(events[turn % EVENTS], share, turn * batch)
+        _address(events[turn % EVENTS], names, turn * batch)
         due = began + turn * batch / pace if pace else 0.0
         now = time.perf_counter()
         if max(now, due) - began >= seconds:
@@ -44,20 +45,33 @@ def main(index: int, devices: int, batch: int, containers: int, seconds: float, 
             time.sleep(due - now)
         started, used = time.perf_counter(), time.process_time()
         answer = handler.write(events[turn % EVENTS])
-        calls.append(time.perf_counter() - started)
+        ended = time.perf_counter()
+        calls.append(ended - started)
+        minute = int((ended - began) // 60)
+        minutes += [0] * (minute + 1 - len(minutes))
+        minutes[minute] += batch
         cpu += time.process_time() - used
         if answer["statusCode"] != 200:
             raise RuntimeError(answer)
-    print(json.dumps({"heartbeats": len(calls) * batch, "calls_s": calls, "cpu_s": cpu}), flush=True)
+    print(
+        json.dumps({"heartbeats": len(calls) * batch, "minutes": minutes, "calls_s": calls, "cpu_s": cpu}), flush=True
+    )
     sys.stdin.readline()
     handler.close()
 
 
-def _address(event: fleet.Body, share: range, start: int) -> None:
-    """Give an event the next devices of this container's share, far from each other, each equally often."""
-    for index, body in enumerate(event.get("devices") or [event]):
-        number = share[(start + index) * STRIDE % len(share)]
-        body["device_id"], body["site_id"] = fleet.device(number), f"building-{number // 40:05d}"
+def _names(share: range, batch: int) -> list[tuple[str, str]]:
+    """Return device and site of every device of a share, far from each other; the first ones again at the end."""
+    order = [share[at * STRIDE % len(share)] for at in range(len(share))]
+    return [(fleet.device(number), fleet.site(number)) for number in order + order[:batch]]
+
+
+def _address(event: fleet.Body, names: list[tuple[str, str]], start: int) -> None:
+    """Give an event the next devices of this container's share, each equally often."""
+    bodies = event.get("devices") or [event]
+    first = start % (len(names) - len(bodies))
+    for body, (device, site) in zip(bodies, names[first : first + len(bodies)], strict=True):
+        body["device_id"], body["site_id"] = device, site
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""What a fleet costs a month, by trigger: `python -m benchmarks.costs` prints the tables of docs/costs.md.
+"""What a fleet costs, by its way in: `python -m benchmarks.costs` prints the tables of docs/costs.md.
 
 Prices are list prices in US dollars, without free tiers, discounts, cold starts, the database, NAT gateways and data
-transfer. Durations are assumed; a test holds them against the measurements behind docs/performance.md.
+transfer. Durations are assumed; a test holds them against the measurements behind docs/performance.md. What the stack
+cannot carry has no price.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import sys
 from dataclasses import dataclass
 
 HEARTBEATS_A_MONTH = 730 * 60  # of one device, at one a minute
-FLEETS = (10_000, 100_000, 1_000_000)
-STREAM_READERS = {10_000: 4, 100_000: 8, 1_000_000: 64}  # the Fleet mapping of template.yaml, as are the next
+FLEETS = (10, 1_000, 100_000, 1_000_000)
+# The Fleet mapping of template.yaml: readers of the stream and of the queue, what is reserved, requests a second.
+STREAM_READERS = {10_000: 4, 100_000: 8, 1_000_000: 64}
 QUEUE_READERS = {10_000: 5, 100_000: 10, 1_000_000: 30}
+RESERVED = {10_000: 20, 100_000: 60, 1_000_000: 120}
+API_RATE = {10_000: 500, 100_000: 3_000, 1_000_000: 5_000}
 STREAM_WINDOW_S, QUEUE_WINDOW_S, LARGEST_BATCH = 1, 2, 1_000  # of its event source mappings
 MILLION = 1_000_000
 
@@ -22,9 +26,6 @@ PRICES = {
     "Lambda, a million requests": 0.20,
     "Lambda on arm64, a GB-second": 0.0000133334,
     "CloudWatch Logs of Lambda, a GB taken in (first 10 TB)": 0.50,
-    "CloudWatch Logs of Lambda, a GB taken in (next 20 TB)": 0.25,
-    "CloudWatch Logs of Lambda, a GB taken in (20 TB after these)": 0.10,
-    "CloudWatch Logs of Lambda, a GB taken in (over 50 TB)": 0.05,
     "HTTP API, a million requests (first 300 million)": 1.00,
     "HTTP API, a million requests (over 300 million)": 0.90,
     "IoT Core, a million minutes of connection": 0.08,
@@ -37,12 +38,15 @@ PRICES = {
     "Kinesis on demand, a stream-hour": 0.04,
     "Kinesis on demand, a GB taken in": 0.08,
     "Kinesis on demand, a GB read": 0.04,
+    "Kinesis provisioned, a shard-hour": 0.015,
+    "Kinesis provisioned, a million records put (up to 25 KB)": 0.014,
     "SNS standard, a million publishes": 0.50,
 }
 MEMORY_GB = 0.125
 HEARTBEAT_BYTES = 130
+SHARD_RECORDS_A_SECOND = 1_000 / 2  # half of what a shard takes ("Quotas and limits", Kinesis Developer Guide)
 IOT_METER_BYTES = 5120  # messages, rules and actions are counted in steps of 5 KB
-LOG_GB = (700 + 270) / 1e9  # of an invocation: one embedded metric record, and Lambda's START, END and REPORT
+LOG_GB = 35 / 1e9  # of a clean invocation: its part of a minute's record, where a container gets one every two seconds
 
 
 def milliseconds(heartbeats: int) -> float:
@@ -56,88 +60,114 @@ def milliseconds(heartbeats: int) -> float:
 
 @dataclass(frozen=True)
 class Trigger:
-    """One way for heartbeats to come in: how many travel together, and what carries them costs."""
+    """One way for heartbeats to come in: how many travel together, and what carries them, up to what invokes."""
 
     name: str
     sent_together: int
-    carried_by: str
+    carriers: tuple[str, ...]
 
 
 TRIGGERS = (
-    Trigger("HTTP API, each device", 1, "http"),
-    Trigger("HTTP API, gateways of 100", 100, "http"),
-    Trigger("IoT rule, each device", 1, "iot"),
-    Trigger("IoT Basic Ingest, each device", 1, "basic-ingest"),
-    Trigger("IoT Basic Ingest, gateways of 100", 100, "basic-ingest"),
-    Trigger("SNS, each device", 1, "sns"),
-    Trigger("SQS, each device", 1, "sqs"),
-    Trigger("Kinesis, each device", 1, "kinesis"),
+    Trigger("HTTP API, each device", 1, ("http",)),
+    Trigger("HTTP API, gateways of 100", 100, ("http",)),
+    Trigger("IoT rule, each device", 1, ("messages", "iot")),
+    Trigger("IoT Basic Ingest, each device", 1, ("iot",)),
+    Trigger("IoT Basic Ingest, gateways of 100", 100, ("iot",)),
+    Trigger("IoT Basic Ingest into SQS, each device", 1, ("iot", "sqs")),
+    Trigger("IoT Basic Ingest into Kinesis on demand, each device", 1, ("iot", "kinesis")),
+    Trigger("IoT Basic Ingest into shards of your own, each device", 1, ("iot", "shards")),
+    Trigger("SNS, each device", 1, ("sns",)),
+    Trigger("SQS, each device", 1, ("sqs",)),
+    Trigger("Kinesis on demand, each device", 1, ("kinesis",)),
+    Trigger("Kinesis, shards of your own, each device", 1, ("shards",)),
 )
 
 
-def tiered(amount: float, *tiers: tuple[float, float]) -> float:
-    """The price of `amount` units, each tier being how many units it holds and what one of them costs."""
+def tiered(amount: float, what: str, tiers: dict[str, float]) -> float:
+    """The price of `amount` units, each tier being how many units it holds."""
     total = 0.0
-    for size, price in tiers:
-        total += min(amount, size) * price
+    for tier, size in tiers.items():
+        total += min(amount, size) * PRICES[f"{what} ({tier})"]
         amount -= min(amount, size)
     return total
+
+
+def row_of(devices: int) -> int:
+    """The FleetSize for so many devices."""
+    return next(size for size in RESERVED if size >= devices)
+
+
+def shards(devices: int) -> int:
+    return math.ceil(devices / 60 / SHARD_RECORDS_A_SECOND)
 
 
 def carriage(trigger: Trigger, devices: int) -> float:
     """What everything in front of the function costs a month."""
     messages = devices * HEARTBEATS_A_MONTH / trigger.sent_together
-    senders = devices / trigger.sent_together
+    return sum(_carried(carrier, messages, devices, trigger.sent_together) for carrier in trigger.carriers)
+
+
+def _carried(carrier: str, messages: float, devices: int, sent_together: int) -> float:
+    millions = messages / MILLION
     of = PRICES
-    connection = senders * HEARTBEATS_A_MONTH / MILLION * of["IoT Core, a million minutes of connection"]
-    steps = math.ceil(trigger.sent_together * HEARTBEAT_BYTES / IOT_METER_BYTES)
-    rules = (
-        messages
-        * steps
-        / MILLION
-        * (of["IoT Core, a million rules triggered"] + of["IoT Core, a million actions executed"])
-    )
-    if trigger.carried_by == "http":
-        first, over = (of[f"HTTP API, a million requests ({part} 300 million)"] / MILLION for part in ("first", "over"))
-        return tiered(messages, (300e6, first), (float("inf"), over))
-    if trigger.carried_by == "iot":
-        prices = [of[f"IoT Core, a million messages ({part})"] / MILLION
-                  for part in ("first billion", "next 4 billion", "over 5 billion")]  # fmt: skip
-        return connection + rules + tiered(messages * steps, *zip((1e9, 4e9, float("inf")), prices, strict=True))
-    if trigger.carried_by == "basic-ingest":
-        return connection + rules
-    if trigger.carried_by == "sns":
-        return messages / MILLION * of["SNS standard, a million publishes"]
-    if trigger.carried_by == "sqs":
-        # Sent one by one; received and deleted ten at a time by Lambda's poller.
-        return messages * 1.2 / MILLION * of["SQS standard, a million requests"]
-    # A record counts as a whole KB on the way in, and as what it is on the way out.
-    taken_in, read = (messages * size / 2**30 for size in (1024, HEARTBEAT_BYTES))
-    flow = taken_in * of["Kinesis on demand, a GB taken in"] + read * of["Kinesis on demand, a GB read"]
-    return 730 * of["Kinesis on demand, a stream-hour"] + flow
+    steps = math.ceil(sent_together * HEARTBEAT_BYTES / IOT_METER_BYTES)
+    cost = 0.0
+    match carrier:
+        case "http":
+            tiers = {"first 300 million": 300, "over 300 million": math.inf}
+            cost = tiered(millions, "HTTP API, a million requests", tiers)
+        case "messages":
+            tiers = {"first billion": 1e3, "next 4 billion": 4e3, "over 5 billion": math.inf}
+            cost = tiered(millions * steps, "IoT Core, a million messages", tiers)
+        case "iot":
+            minutes = devices / sent_together * HEARTBEATS_A_MONTH / MILLION
+            rule = of["IoT Core, a million rules triggered"] + of["IoT Core, a million actions executed"]
+            cost = minutes * of["IoT Core, a million minutes of connection"] + millions * steps * rule
+        case "sns":
+            cost = millions * of["SNS standard, a million publishes"]
+        case "sqs":
+            # Sent one by one; received and deleted ten at a time by Lambda's poller.
+            cost = millions * 1.2 * of["SQS standard, a million requests"]
+        case "kinesis":
+            # A record counts as a whole KB on the way in, and as what it is on the way out.
+            taken_in, read = (messages * size / 2**30 for size in (1024, HEARTBEAT_BYTES))
+            flow = taken_in * of["Kinesis on demand, a GB taken in"] + read * of["Kinesis on demand, a GB read"]
+            cost = 730 * of["Kinesis on demand, a stream-hour"] + flow
+        case "shards":
+            put = millions * of["Kinesis provisioned, a million records put (up to 25 KB)"]
+            cost = 730 * shards(devices) * of["Kinesis provisioned, a shard-hour"] + put
+    return cost
 
 
 def batch(trigger: Trigger, devices: int) -> int:
     """How many heartbeats an invocation gets: those sent together, or what each reader finds in its batching window."""
-    a_second = devices / 60
-    if trigger.carried_by == "sqs":
-        return min(round(a_second * QUEUE_WINDOW_S / QUEUE_READERS[devices]), LARGEST_BATCH)
-    if trigger.carried_by == "kinesis":
-        return min(round(a_second * STREAM_WINDOW_S / STREAM_READERS[devices]), LARGEST_BATCH)
-    return trigger.sent_together
+    window_s, readers = {
+        "sqs": (QUEUE_WINDOW_S, QUEUE_READERS[row_of(devices)]),
+        "kinesis": (STREAM_WINDOW_S, STREAM_READERS[row_of(devices)]),
+        "shards": (STREAM_WINDOW_S, shards(devices)),
+    }.get(trigger.carriers[-1], (0, 1))
+    return min(max(round(devices / 60 * window_s / readers), trigger.sent_together), LARGEST_BATCH)
 
 
-def function(trigger: Trigger, devices: int) -> float:
-    """What the function and its log cost a month."""
+def why_not(trigger: Trigger, devices: int) -> str:
+    """Why the stack does not carry such a fleet; empty where it does."""
+    requests, together = devices / 60 / trigger.sent_together, batch(trigger, devices)
+    size = row_of(devices)
+    if "http" in trigger.carriers and requests > API_RATE[size]:
+        return f"{requests:,.0f} requests a second, {API_RATE[size]:,} let through"
+    at_once = math.ceil(devices / 60 / together * milliseconds(together) / 1000)
+    return f"{at_once} invocations at once, {RESERVED[size]} reserved" if at_once > RESERVED[size] else ""
+
+
+def function(trigger: Trigger, devices: int) -> tuple[float, float, float]:
+    """What the function costs a month: its requests, its computing and its log."""
     together = batch(trigger, devices)
     invocations = devices * HEARTBEATS_A_MONTH / together
     seconds = invocations * milliseconds(together) / 1000
-    log = [PRICES[f"CloudWatch Logs of Lambda, a GB taken in ({part})"]
-           for part in ("first 10 TB", "next 20 TB", "20 TB after these", "over 50 TB")]  # fmt: skip
     return (
-        invocations / MILLION * PRICES["Lambda, a million requests"]
-        + seconds * MEMORY_GB * PRICES["Lambda on arm64, a GB-second"]
-        + tiered(invocations * LOG_GB, *zip((10e3, 20e3, 20e3, float("inf")), log, strict=True))
+        invocations / MILLION * PRICES["Lambda, a million requests"],
+        seconds * MEMORY_GB * PRICES["Lambda on arm64, a GB-second"],
+        invocations * LOG_GB * PRICES["CloudWatch Logs of Lambda, a GB taken in (first 10 TB)"],
     )
 
 
@@ -148,22 +178,40 @@ def dollars(amount: float) -> str:
 
 def table() -> str:
     """Dollars a month: the way in, the function with its log, and both."""
-    lines = [
-        "| trigger | " + " | ".join(f"{fleet:,} devices" for fleet in FLEETS) + " |",
-        "|---" * (len(FLEETS) + 1) + "|",
-    ]
+    heads = " | ".join(f"{fleet:,} devices" for fleet in FLEETS)
+    lines = [f"| way in | {heads} |", "|---" * (len(FLEETS) + 1) + "|"]
     for trigger in TRIGGERS:
-        cells = [
-            f"{dollars(carriage(trigger, fleet))} + {dollars(function(trigger, fleet))} = "
-            f"**{dollars(carriage(trigger, fleet) + function(trigger, fleet))}**"
-            for fleet in FLEETS
-        ]
+        cells = [_month(trigger, fleet) if fleet >= trigger.sent_together else "" for fleet in FLEETS]
         lines.append(f"| {trigger.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
+def _month(trigger: Trigger, devices: int) -> str:
+    if reason := why_not(trigger, devices):
+        return f"not carried: {reason}"
+    parts = carriage(trigger, devices), sum(function(trigger, devices))
+    return f"{dollars(parts[0])} + {dollars(parts[1])} = **{dollars(sum(parts))}**"
+
+
+def of_a_million(trigger: Trigger, devices: int = 100_000) -> dict[str, float]:
+    """Dollars for a million heartbeats, by what they are paid for."""
+    names = ("the way in", "requests", "computing", "log")
+    parts = dict(zip(names, (carriage(trigger, devices), *function(trigger, devices)), strict=True))
+    parts["together"] = sum(parts.values())
+    return {name: amount / (devices * HEARTBEATS_A_MONTH / MILLION) for name, amount in parts.items()}
+
+
+def a_million() -> str:
+    """The table of what a million heartbeats cost by each way in."""
+    lines = ["| way in | in an invocation | the way in | requests | computing | log | together |", "|---" * 7 + "|"]
+    for trigger in TRIGGERS:
+        *cells, total = (f"{amount:.3f}" for amount in of_a_million(trigger).values())
+        lines.append(f"| {trigger.name} | {batch(trigger, 100_000)} | {' | '.join(cells)} | **{total}** |")
+    return "\n".join(lines)
+
+
 def prices() -> str:
-    """The unit prices behind the table."""
+    """The unit prices behind the tables."""
     lines = [f"| {PRICED} | US dollars |", "|---|---|"]
     return "\n".join(
         lines + [f"| {what} | {price:.10f}".rstrip("0").rstrip(".") + " |" for what, price in PRICES.items()]
@@ -171,4 +219,4 @@ def prices() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{table()}\n\n{prices()}\n")
+    sys.stdout.write(f"{table()}\n\n{a_million()}\n\n{prices()}\n")

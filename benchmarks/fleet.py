@@ -43,11 +43,16 @@ def device(number: int) -> str:
     return f"hvac-unit-{number:07d}"
 
 
+def site(number: int) -> str:
+    """Return the id of a device's site."""
+    return f"building-{number // 40:05d}"
+
+
 def heartbeat(number: int, chance: random.Random) -> Body:
     """Return the decoded JSON of one heartbeat, with every optional field but `last_upload_ts`."""
     return {
         "device_id": device(number),
-        "site_id": f"building-{number // 40:05d}",
+        "site_id": site(number),
         "status": chance.choice(STATUSES),
         "agent_version": "1.4.2",
         "cpu_pct": round(chance.uniform(1, 99), 1),

@@ -75,27 +75,29 @@ def _race(database: Database, size: int, seconds: float, progress: Callable[[flo
 
 
 def _judge(result: Result, rows: list[dict[str, Any]], title: str) -> None:
-    median = {(row["size"], row["contestant"]): row["median_ms"] for row in rows}
-    sizes = {size for size, _ in median}
-
-    def ratio(size: int, one: type[Peer], other: type[Peer]) -> float:
-        return float(round(median[size, one.name] / median[size, other.name], 3))
-
+    by_key = {(row["size"], row["contestant"]): row for row in rows}
+    sizes = sorted({size for size, _ in by_key})
     how = title.split(" (", maxsplit=1)[0]
-    targets = [Target(f"1 heartbeat, {how}: handler / bare driver", ratio(1, Handler, BareDriver), 1.25)]
-    per_call = ratio(1, ConnectionPerCall, Handler)
-    targets += [Target(f"1 heartbeat, {how}: connection per call / handler", per_call, 5, at_least=True)]
-    for size, limit in ((1_000, 1.6), (10_000, 1.4)):
-        if size in sizes:
-            figure = ratio(size, Handler, ServerSideFloor)
-            targets.append(Target(f"{size:,} heartbeats, {how}: handler / floor", figure, limit))
+
+    def judge(size: int, one: type[Peer], other: type[Peer], limit: float, *, cpu: bool = False) -> None:
+        """Hold the ratio of two contestants, one of which is the handler, against its limit."""
+        above, below = (by_key[size, peer.name]["cpu_ms" if cpu else "median_ms"] for peer in (one, other))
+        what = f"{size:,} heartbeat{'s' * (size > 1)}, {how}, {'CPU' if cpu else 'time'}: {one.name} / {other.name}"
+        ratio = None if above is None else round(above / below, 3)
+        note = "the server's processes are out of sight" if ratio is None else ""
+        result.targets.append(Target(what, ratio, limit, at_least=other is Handler, note=note))
+
+    judge(1, Handler, BareDriver, 1.2)
+    judge(1, Handler, BareDriver, 1.2, cpu=True)
+    judge(1, ConnectionPerCall, Handler, 5)
     if 1_000 in sizes:
-        figure = ratio(1_000, ConnectionPerCall, Handler)
-        targets.append(
-            Target(f"1,000 heartbeats, {how}: row by row, new connection / handler", figure, 10, at_least=True)
-        )
-    result.targets += targets
-    for size in sorted(sizes):
+        client = by_key[1_000, Handler.name]["client_cpu_ms"]
+        result.targets.append(Target(f"1,000 heartbeats, {how}: client CPU, ms", client, 2.5))
+        judge(1_000, Handler, ServerSideFloor, 1.5, cpu=True)
+        judge(1_000, ConnectionPerCall, Handler, 10)
+    if 10_000 in sizes:
+        judge(10_000, Handler, ServerSideFloor, 1.45, cpu=True)
+    for size in sizes:
         if size in (1, 1_000, 10_000):
             values = {row["contestant"]: row["median_ms"] for row in rows if row["size"] == size}
             result.bars.append(Bars(f"{size:,} heartbeats, {how}", "ms, median", values, log=True))

@@ -100,7 +100,8 @@ def save(result: Result) -> None:
     except ImportError:
         _console.print("No plot: matplotlib is not installed (`make bench` installs it).", style="yellow")
         return
-    draw(result)
+    if result.bars:
+        draw(result)
 
 
 def _painter() -> Callable[[Result], None]:

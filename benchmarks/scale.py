@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,20 +34,23 @@ ROOT = Path(__file__).parents[1]
 def run(server: Server, progress: Callable[[str, float], None], *, quick: bool) -> Result:
     """Let every fleet report as fast as it can, then the largest at its own pace for more than a minute."""
     result = Result("scale")
-    fleets, batches, containers = ((2_000,), (100,), (1, 2)) if quick else (FLEETS, BATCHES, CONTAINERS)
+    fleets, batches, counts = ((2_000,), (100,), (1, 2)) if quick else (FLEETS, BATCHES, CONTAINERS)
     seconds = 1.0 if quick else SECONDS
     rows: list[dict[str, Any]] = []
     stale: list[dict[str, Any]] = []
+    chance = random.Random(1)  # noqa: S311 - an order of turns
     for devices in fleets:
         with server.database() as database:
             result.circumstances |= database.circumstances
             fleet.populate(database.admin, devices)
             database.tune(TUNED)
             stale.append(_stale(database, devices))
-            for batch in batches:
-                for count in containers:
-                    progress(f"{devices:,} devices, {count} containers of {batch}", len(rows) / 20)
-                    rows.append(_burst(database, devices, batch, count, seconds))
+            bursts = list(product(batches, counts))
+            found: dict[tuple[int, int], dict[str, Any]] = {}
+            for batch, count in chance.sample(bursts, len(bursts)):
+                progress(f"{devices:,} devices, {count} containers of {batch}", (len(rows) + len(found)) / 20)
+                found[batch, count] = _burst(database, devices, batch, count, seconds)
+            rows += [found[burst] for burst in bursts]
             if devices == fleets[-1]:
                 progress("the largest fleet at its own pace", 0.9)
                 sustained = 2.0 if quick else SUSTAINED_SECONDS
@@ -61,7 +66,7 @@ def _burst(
     database: Database,
     devices: int,
     batch: int,
-    containers: int,
+    count: int,
     seconds: float,
     *,
     pace: float = 0.0,
@@ -76,13 +81,13 @@ def _burst(
         database.admin.execute("CHECKPOINT")
     size = database.value("SELECT pg_total_relation_size('device_state')")
     visible = database.server.postmaster is not None
-    with _containers(devices, batch, containers, seconds, pace / containers) as running:
+    with containers(devices, batch, count, seconds, pace / count) as running:
         backends = database.backends()
         before = cpu_ns(backends) if visible else 0
         began = time.perf_counter()
         for container in running:
-            _tell(container, "go")
-        reports = [json.loads(_hear(container)) for container in running]
+            tell(container, "go")
+        reports = [json.loads(hear(container)) for container in running]
         wall = time.perf_counter() - began
         # Before they close their connections, and the server processes end.
         server_s = (cpu_ns(backends) - before) / 1e9 if visible else None
@@ -92,7 +97,7 @@ def _burst(
     return {
         "devices": devices,
         "batch": batch,
-        "containers": containers,
+        "containers": count,
         "from": "a checkpoint" if fresh else "between",
         "asked_per_s": round(pace) or None,
         "per_s": round(written / wall),
@@ -105,7 +110,7 @@ def _burst(
 
 
 @contextlib.contextmanager
-def _containers(
+def containers(
     devices: int, batch: int, count: int, seconds: float, pace: float
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """Start so many processes, each with a warm connection and its share of the fleet, waiting for the word."""
@@ -122,20 +127,20 @@ def _containers(
     ]
     try:
         for container in running:
-            _hear(container)
+            hear(container)
         yield running
     finally:
         for container in running:
             container.communicate(timeout=60)
 
 
-def _tell(container: subprocess.Popen[str], word: str) -> None:
+def tell(container: subprocess.Popen[str], word: str) -> None:
     if container.stdin is not None:
         container.stdin.write(word + "\n")
         container.stdin.flush()
 
 
-def _hear(container: subprocess.Popen[str]) -> str:
+def hear(container: subprocess.Popen[str]) -> str:
     line = container.stdout.readline() if container.stdout is not None else ""
     if not line:
         raise RuntimeError("a container ended before it said anything")

@@ -42,6 +42,7 @@ FUNCTIONS = {
     "DB_HOST": "DbHost", "DB_PORT": "DbPort", "DB_NAME": "DbName", "DB_USER": "DbUser", "DB_SSLMODE": "DbSslMode",
     "DB_SSLROOTCERT": "DbSslRootCert", "DB_SECRET_ARN": "DbSecretArn", "DB_IAM_AUTH": "DbIamAuth",
     "HEARTBEAT_NEW_DEVICES": "NewDevices", "HEARTBEAT_DEVICE_CLAIM": "DeviceClaim", "HEARTBEAT_SITE_CLAIM": "SiteClaim",
+    "HEARTBEAT_LOG": "Log",
 }  # fmt: skip
 PARAMETERS = FUNCTIONS | {name: parameter for name, (parameter, _, _) in OWN.items() if parameter}
 VARIABLES = {parameter: name for name, parameter in PARAMETERS.items()}

@@ -45,7 +45,18 @@ FROM device_state
 WHERE now() - last_seen_ts > interval '120 seconds';
 """
 
-_ORDER = ("unit", "triggers", "database", "deployment", "end_to_end", "simulated_month", "small_lambda", "benchmarks")
+_ORDER = (
+    "unit",
+    "triggers",
+    "web",
+    "database",
+    "deployment",
+    "end_to_end",
+    "fleet_page",
+    "simulated_month",
+    "small_lambda",
+    "benchmarks",
+)
 # What starts servers of its own, waits for time-outs or draws thousands of inputs.
 _SLOW = (
     "/tests/benchmarks/",
@@ -69,6 +80,7 @@ _SLOW = (
     "/tests/database/test_tls.py",
     "/tests/end_to_end/test_consent.py",
     "/tests/end_to_end/test_readme.py",
+    "/tests/fleet_page/",
     "/tests/simulated_month/",
     "/tests/unit/test_workers.py",
     "/tests/triggers/test_database_away.py",
@@ -112,9 +124,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if any(part in str(item.path) for part in _SLOW):
             item.add_marker(pytest.mark.slow)
         asks_for_one = isinstance(item, pytest.Function) and _DATABASE_FIXTURES & set(item.fixturenames)
-        # What is deployed is the same on every server version, and the emulator takes its time.
-        deploys = "/tests/deployment/" in str(item.path)
-        if (asks_for_one and not deploys) or "/tests/database/" in str(item.path):
+        # What is deployed and what a browser shows is the same on every server version, and takes its time.
+        is_once = any(part in str(item.path) for part in ("/tests/deployment/", "/tests/fleet_page/"))
+        if (asks_for_one and not is_once) or "/tests/database/" in str(item.path):
             item.add_marker(pytest.mark.database)
 
 

@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True):
     new_devices: str = "accept"
     device_claim: str | None = None
     site_claim: str | None = None
+    log: str = "each"
     channels: Channels = Channels()
 
     @classmethod
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True):
             new_devices=_choice(given, "HEARTBEAT_NEW_DEVICES", ("accept", "reject"), "accept"),
             device_claim=_claim(given, "HEARTBEAT_DEVICE_CLAIM"),
             site_claim=_claim(given, "HEARTBEAT_SITE_CLAIM"),
+            log=_choice(given, "HEARTBEAT_LOG", ("minute", "each"), "minute" if _is_in_lambda(given) else "each"),
             channels=Channels.from_environment(given),
         )
 
@@ -118,7 +120,7 @@ def _check_credentials(given: Mapping[str, str], *, iam_auth: bool) -> None:
 
 
 def _sslmode(given: Mapping[str, str], *, iam_auth: bool) -> str:
-    default = "verify-full" if iam_auth or "AWS_LAMBDA_FUNCTION_NAME" in given else "prefer"
+    default = "verify-full" if iam_auth or _is_in_lambda(given) else "prefer"
     sslmode = _choice(given, "DB_SSLMODE", SSLMODES, default)
     if iam_auth and sslmode not in _VERIFIED_OR_SECRET:
         taken = ", ".join(_VERIFIED_OR_SECRET)
@@ -131,6 +133,10 @@ def _region(given: Mapping[str, str], *, iam_auth: bool) -> str | None:
     if iam_auth and region is None:
         raise SettingsError("set AWS_REGION with DB_IAM_AUTH: a token is made for one region")
     return region
+
+
+def _is_in_lambda(given: Mapping[str, str]) -> bool:
+    return "AWS_LAMBDA_FUNCTION_NAME" in given
 
 
 def _choice(given: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:

@@ -161,6 +161,18 @@ def test_a_stored_time_in_the_future_heals(handler: Handler, connection: psycopg
     assert healed == (True,)
 
 
+@pytest.mark.parametrize("time", ["infinity", "-infinity"])
+def test_a_stored_time_that_is_infinite_heals(handler: Handler, connection: psycopg.Connection, time: str) -> None:
+    """Servers before 17 cannot subtract from it, and one device's must not make a whole batch fail."""
+    batch = [{"device_id": "a", "site_id": "s"}, {"device_id": "b", "site_id": "s"}]
+    handler(batch)
+    connection.execute("UPDATE device_state SET last_seen_ts = %s WHERE device_id = 'a'", [time])
+    assert json.loads(handler(batch)["body"])["updated_devices"] == ["a", "b"]
+    assert connection.execute("SELECT count(*) FROM device_state WHERE last_seen_ts <= now()").fetchone() == (2,)
+    connection.execute("UPDATE device_state SET last_seen_ts = %s WHERE device_id = 'a'", [time])
+    assert json.loads(handler(batch[0])["body"])["updated_devices"] == ["a"]
+
+
 def test_within_an_event_the_envelopes_order_holds_ahead_of_the_databases_clock_too(
     handler: Handler, connection: psycopg.Connection
 ) -> None:

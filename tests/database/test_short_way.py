@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+    import pytest
+
 FUNCTIONS = 32
 MODULES = 11
 _PACKAGE = "hvac_heartbeat."
@@ -33,7 +35,10 @@ def visited(call: Callable[[], object]) -> set[tuple[str, str]]:
     return seen
 
 
-def test_a_warm_direct_heartbeat_visits_few_functions_in_few_modules(handler: Callable[[object], Any]) -> None:
+def test_a_warm_direct_heartbeat_visits_few_functions_in_few_modules(
+    handler: Callable[[object], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEARTBEAT_LOG", "minute")  # as in Lambda
     event = {"device_id": "d", "site_id": "s", "status": "ready", "cpu_pct": 25.5}
     for _ in range(2):
         handler(event)

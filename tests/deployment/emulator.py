@@ -2,8 +2,8 @@
 
 What it does not have, and these tests therefore do not show: it runs every function under its own Python, whatever the
 runtime says (test_runtime_client.py runs the real client under python3.13 where there is one); it enforces neither IAM
-nor resource policies unless told to; its CloudFormation refuses alarms with metric math; memory, reserved concurrency
-and the age of asynchronous events are kept and not acted on as AWS would.
+nor resource policies unless told to; its CloudFormation refuses alarms with metric math; its IoT rules know no action
+for Kinesis; memory, reserved concurrency and the age of asynchronous events are kept and not acted on as AWS would.
 """
 
 from __future__ import annotations

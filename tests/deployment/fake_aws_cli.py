@@ -22,7 +22,9 @@ _PROGRAM = """#!/bin/sh
 cd {folder}
 echo "$*" >>calls
 echo "$AWS_REGION $AWS_DEFAULT_REGION" >>regions
-for argument; do case "$argument" in file://*) cp "${{argument#file://}}" "sent.${{argument##*/}}" ;; esac; done
+for argument; do
+    case "$argument" in *.json | */template.yaml) cp "${{argument#file://}}" "sent.${{argument##*/}}" ;; esac
+done
 call="$1.$2"
 echo >>"$call.count"
 number=$(wc -l <"$call.count")

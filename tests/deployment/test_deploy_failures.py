@@ -21,7 +21,10 @@ NEW = (
     "cloudformation describe-stacks", "cloudformation create-change-set", "cloudformation describe-change-set",
     "cloudformation execute-change-set",
 )  # fmt: skip
-TIDYING = {"cloudformation delete-stack", "cloudformation delete-change-set"}
+# How CloudFormation is asked what would change, and how that is forgotten.
+ASKED = ("s3api put-object", "cloudformation create-change-set")
+FORGOTTEN = "s3api delete-object"
+TIDYING = {"cloudformation delete-stack", "cloudformation delete-change-set", FORGOTTEN}
 
 
 @pytest.fixture
@@ -87,26 +90,40 @@ def test_without_the_aws_cli_it_says_how_to_get_it(aws: FakeAws, tmp_path: Path)
     assert run.err.endswith("install the AWS CLI (pip install awscli, or version 2 from AWS)\n")
 
 
-def test_a_dry_run_leaves_no_stack_and_no_change_set(aws: FakeAws) -> None:
+def test_a_dry_run_without_a_bucket_makes_none_and_changes_nothing(aws: FakeAws) -> None:
     run = deploy(aws.environment(), "--dry-run")
     assert run.code == 0, run.err
-    assert aws.changes() == ["cloudformation create-change-set", "cloudformation delete-stack"]
+    assert aws.changes() == []
     assert run.out.splitlines()[1:] == [
         "would make the bucket hvac-heartbeat-123456789012-eu-central-1, private and encrypted",
         "would put the package into hvac-heartbeat-123456789012-eu-central-1, 3 bytes",
         "would keep DB_PASSWORD in the secret hvac-heartbeat-updater/database",
-        "would change Lambda Function HeartbeatFunction: Environment, Timeout",
+        "would deploy the stack hvac-heartbeat-updater; its parts can be listed once there is a bucket",
         "changes to make: 4; run it without --dry-run",
+    ]
+
+
+def test_a_dry_run_leaves_no_stack_no_change_set_and_no_template(aws: FakeAws) -> None:
+    aws.answers("s3api head-bucket", "")
+    run = deploy(aws.environment(), "--dry-run")
+    assert run.code == 0, run.err
+    assert aws.changes() == [*ASKED, "cloudformation delete-stack", FORGOTTEN]
+    assert run.out.splitlines()[1:] == [
+        "would put the package into hvac-heartbeat-123456789012-eu-central-1, 3 bytes",
+        "would keep DB_PASSWORD in the secret hvac-heartbeat-updater/database",
+        "would change Lambda Function HeartbeatFunction: Environment, Timeout",
+        "changes to make: 3; run it without --dry-run",
     ]
 
 
 @pytest.mark.parametrize("status", ["UPDATE_COMPLETE", "REVIEW_IN_PROGRESS"])
 def test_a_dry_run_never_removes_a_stack_that_was_there(aws: FakeAws, status: str) -> None:
     """REVIEW_IN_PROGRESS: somebody looks at a change set of theirs."""
+    aws.answers("s3api head-bucket", "")
     aws.has_stack({}, status=status)
     run = deploy(aws.environment(), "--dry-run")
     assert run.code == 0, run.err
-    assert aws.changes() == ["cloudformation create-change-set", "cloudformation delete-change-set"]
+    assert aws.changes() == [*ASKED, "cloudformation delete-change-set", FORGOTTEN]
     kind = "UPDATE" if status == "UPDATE_COMPLETE" else "CREATE"
     assert any(f"--change-set-type {kind}" in call for call in aws.calls())
 
@@ -121,7 +138,7 @@ def test_a_change_set_without_changes_is_nothing_to_change(aws: FakeAws) -> None
         aws.environment(DB_PASSWORD="", DB_SECRET_ARN="arn:aws:secretsmanager:eu-central-1:123456789012:secret:x")
     )
     assert (run.code, run.err, run.out.splitlines()[-1]) == (0, "", "nothing to change")
-    assert aws.changes() == ["cloudformation create-change-set", "cloudformation delete-change-set"]
+    assert aws.changes() == [*ASKED, "cloudformation delete-change-set", FORGOTTEN]
 
 
 def test_a_change_set_that_cloudformation_refuses_is_told_with_its_reason(aws: FakeAws) -> None:
@@ -130,7 +147,7 @@ def test_a_change_set_that_cloudformation_refuses_is_told_with_its_reason(aws: F
     run = deploy(aws.environment(SUBNET_IDS="subnet-1"))
     assert run.code == 1
     assert run.err == "deploy: CloudFormation refuses that: Rule VpcNeedsBoth: SubnetIds needs SecurityGroupIds\n"
-    assert aws.changes()[-1] == "cloudformation delete-change-set"
+    assert aws.changes()[-2:] == ["cloudformation delete-change-set", FORGOTTEN]
 
 
 def test_a_deployment_that_fails_is_told_with_the_first_resource_that_failed(aws: FakeAws) -> None:
@@ -144,7 +161,7 @@ def test_a_deployment_that_fails_is_told_with_the_first_resource_that_failed(aws
         "deploy: the stack could not be deployed (UPDATE_ROLLBACK_COMPLETE): Role Role with name x already exists; "
         "mend that and run this again\n"
     )
-    assert not TIDYING & set(aws.changes()), "an executed change set is not removed"
+    assert TIDYING & set(aws.changes()) == {FORGOTTEN}, "an executed change set is not removed"
 
 
 def test_what_a_first_try_left_is_told_with_the_command_that_removes_it(aws: FakeAws) -> None:
@@ -157,18 +174,28 @@ def test_what_a_first_try_left_is_told_with_the_command_that_removes_it(aws: Fak
     assert run.err.endswith(f"remove what a first try left: {command}\n")
 
 
-def test_the_template_is_sent_with_the_package_in_it_and_fits_into_a_call(aws: FakeAws) -> None:
-    run = deploy(aws.environment(CODE_BUCKET="mine"))
+@pytest.mark.parametrize(
+    ("region", "endpoint"),
+    [("eu-central-1", "s3.eu-central-1.amazonaws.com"), ("cn-north-1", "s3.cn-north-1.amazonaws.com.cn")],
+)
+def test_the_template_goes_through_the_bucket_with_the_package_in_it(aws: FakeAws, region: str, endpoint: str) -> None:
+    """A call takes 51,200 bytes of it, a bucket 1 MB (CloudFormation quotas)."""
+    run = deploy(aws.environment(CODE_BUCKET="mine", REGION=region))
     assert run.code == 0, run.err
     sent = aws.sent("template.yaml")
     assert sent.count(f"CodeUri: s3://mine/{NAME}/") == 2
     assert "dist/" not in sent
-    assert len(sent.encode()) <= 51_200, "the most that CreateChangeSet takes (CloudFormation quotas)"
+    (asked,) = (call for call in aws.calls() if call.startswith("cloudformation create-change-set"))
+    address = asked.split("--template-url ")[1].split()[0]
+    assert address.startswith(f"https://{endpoint}/mine/")
+    key = address.partition("/mine/")[2]
+    assert [call.split()[1] for call in aws.calls() if f"--key {key}" in call] == ["put-object", "delete-object"]
 
 
 def test_a_change_set_that_cannot_be_removed_is_told_and_no_password_stays_on_disk(
     aws: FakeAws, tmp_path: Path
 ) -> None:
+    aws.answers("s3api head-bucket", "")
     aws.refuses("cloudformation delete-stack", "AccessDenied", "not authorized")
     run = deploy(aws.environment(TMPDIR=str(tmp_path / "bin")), "--dry-run")
     assert run.code == 1

@@ -33,6 +33,7 @@ REFUSED = {
     "two ways to log in": ({"DB_SECRET_ARN": SECRET}, "DB_SECRET_ARN"),
     "a TLS mode that libpq does not have": ({"DB_SSLMODE": "on"}, "DB_SSLMODE"),
     "new devices neither accepted nor rejected": ({"HEARTBEAT_NEW_DEVICES": "ask"}, "HEARTBEAT_NEW_DEVICES"),
+    "a log that is neither of the two": ({"HEARTBEAT_LOG": "hour"}, "HEARTBEAT_LOG"),
     "no region": ({"REGION": ""}, "REGION"),
     "a region that is none": ({"REGION": "Frankfurt"}, "REGION"),
     "a name that no queue could have": ({"FUNCTION_NAME": "Fleet_1"}, "FUNCTION_NAME"),
@@ -96,6 +97,7 @@ def test_the_three_lines_at_the_top_can_be_edited(aws: FakeAws, tmp_path: Path) 
     assert not edited
     (checkout / "deploy.sh").write_text("".join(text))
     (checkout / "deploy.sh").chmod(0o755)
+    aws.answers("s3api head-bucket", "")
     run = deploy(aws.environment(), "--dry-run", checkout=checkout)
     assert run.code == 0, run.err
     assert "region us-east-1" in run.out
@@ -153,7 +155,7 @@ def test_every_call_is_for_the_region_that_was_asked_for(aws: FakeAws) -> None:
 
 def test_the_options_are_parameters(aws: FakeAws) -> None:
     token = {"API_AUTH": "jwt", "JWT_ISSUER": "https://issuer.example", "JWT_AUDIENCE": "fleet"}
-    run = deploy(aws.environment(**token), "--dry-run", "--schedule", "--api", "--iot", "FleetSize=100000")
+    run = deploy(aws.environment(**token), "--schedule", "--api", "--iot", "FleetSize=100000")
     assert run.code == 0, run.err
     expected = {"Schedule": "rate(1 minute)", "HttpApi": "jwt", "JwtIssuer": "https://issuer.example",
                 "JwtAudience": "fleet", "IotRules": "true", "FleetSize": "100000"}  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.deployment.template import as_list, of_type
+from tests.deployment.parameters import OTHER
+from tests.deployment.template import Resolved, as_list, of_type
 
 SAMPLES = pytest.mark.parametrize("kind", ["Device", "Gateway"])
 
@@ -51,6 +52,56 @@ def test_a_rule_takes_named_columns_and_adds_names_that_no_payload_field_has(
     assert len(columns) == len(set(columns))
     assert {"topic_site", "received_at"} <= set(columns)
     assert len(topic.split("/")) == levels
+
+
+@SAMPLES
+@pytest.mark.parametrize("whose", ["the stack's", "existing"])
+def test_a_rule_leads_where_the_parameter_says(
+    kind: str, whose: str, written: dict[str, Any], resources: dict[str, Any]
+) -> None:
+    """With the same columns, so that identity and arrival are in the record; a device's records stay in one shard."""
+    existing = whose == "existing"
+    source = {name: OTHER[name] if existing else "true" for name in ("KinesisStream", "SqsQueue")}
+    own_role = {"RoleArn": OTHER["RoleArn"]}
+    actions, sql, permissions = {}, set(), {}
+    for into in written["Parameters"]["IotInto"]["AllowedValues"]:
+        found = Resolved(written, resources, IotRules="true", IotInto=into, **source, **own_role).resources
+        payload = found[f"{kind}Rule"]["TopicRulePayload"]
+        (actions[into],) = payload["Actions"]
+        sql.add(payload["Sql"])
+        permissions[into] = f"{kind}RulePermission" in found
+    assert len(sql) == 1
+    assert permissions == {"function": True, "kinesis": False, "sqs": False}
+    url = "https://sqs.${AWS::Region}.${AWS::URLSuffix}/${Account}/${Name}"
+    named = {"Account": "123456789012", "Name": "own-queue"}
+    assert actions == {
+        "function": {"Lambda": {"FunctionArn": {"Ref": "HeartbeatFunctionAliaslive"}}},
+        "kinesis": {
+            "Kinesis": {
+                "StreamName": "own-stream" if existing else {"Ref": "HeartbeatStream"},
+                "PartitionKey": "${topic(3)}" if kind == "Device" else "${topic(2)}",
+                **own_role,
+            }
+        },
+        "sqs": {
+            "Sqs": {
+                "QueueUrl": {"Fn::Sub": [url, named]} if existing else {"Ref": "HeartbeatQueue"},
+                "UseBase64": False,
+                **own_role,
+            }
+        },
+    }
+
+
+def test_no_rule_leads_to_a_stream_or_queue_that_is_not_there(written: dict[str, Any]) -> None:
+    rule = written["Rules"]["IotIntoWhatIsThere"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "IotRules"}, "true"]}
+    for entry, (into, source) in zip(
+        rule["Assertions"], {"kinesis": "KinesisStream", "sqs": "SqsQueue"}.items(), strict=True
+    ):
+        other, there = ({"Fn::Equals": pair} for pair in ([{"Ref": "IotInto"}, into], [{"Ref": source}, "false"]))
+        assert entry["Assert"] == {"Fn::Or": [{"Fn::Not": [other]}, {"Fn::Not": [there]}]}
+        assert entry["AssertDescription"] == f"IotInto={into} needs {source}"
 
 
 @SAMPLES

@@ -32,7 +32,7 @@ STACK = "fleet"
 def deployed(cloud: Cloud, tool: Callable[[str, str], str], fleet_database: Database) -> Stack:
     make_bucket(cloud)
     switched_on = dict.fromkeys(("IotRules", "SqsQueue", "KinesisStream", "SnsTopic"), "true")
-    parameters = {"FunctionName": STACK, "Architecture": ARCHITECTURE, **switched_on}
+    parameters = {"FunctionName": STACK, "Architecture": ARCHITECTURE, "IotInto": "kinesis", **switched_on}
     return Stack(STACK, cloud, tool, parameters | database_parameters(fleet_database))
 
 
@@ -106,14 +106,23 @@ def test_a_notification_is_written(stack: dict[str, str], cloud: Cloud, fleet_da
     arrives(fleet_database, "sns-1")
 
 
-def test_the_topic_and_not_the_payload_says_which_device_and_site(
+def test_what_the_rule_makes_of_a_publish_is_written_through_the_stream(
     stack: dict[str, str], cloud: Cloud, fleet_database: Database
 ) -> None:
-    """A device that claims to be another, or elsewhere, is taken for what its certificate let it publish as."""
-    cloud.aws("iot-data", "publish", topic="hvac/building-c/iot-2/heartbeat", payload=heartbeat("iot-2"))
-    arrives(fleet_database, "iot-2")
+    """The emulator's rules know no action for Kinesis, so the rule's record is carried to the stream by hand."""
+    rule = cloud.aws("iot", "get_topic_rule", ruleName=f"{STACK}_device")["rule"]
+    (action,) = rule["actions"]
+    assert action["kinesis"]["streamName"] == stack["StreamName"]
+    assert action["kinesis"]["partitionKey"] == "${topic(3)}"
+    url = cloud.aws("sqs", "create_queue", QueueName="carried")["QueueUrl"]
+    carrier = {"sql": rule["sql"], "awsIotSqlVersion": rule["awsIotSqlVersion"]}
+    into_queue = {"sqs": {"queueUrl": url, "roleArn": action["kinesis"]["roleArn"], "useBase64": False}}
+    cloud.aws("iot", "create_topic_rule", ruleName="carrier", topicRulePayload=carrier | {"actions": [into_queue]})
     payload = json.dumps({"device_id": "someone-else", "site_id": "elsewhere", "status": "ready"})
     cloud.aws("iot-data", "publish", topic="hvac/building-c/iot-3/heartbeat", payload=payload)
+    (message,) = cloud.aws("sqs", "receive_message", QueueUrl=url, WaitTimeSeconds=10)["Messages"]
+    cloud.aws("iot", "delete_topic_rule", ruleName="carrier")
+    cloud.aws("kinesis", "put_record", StreamName=stack["StreamName"], PartitionKey="iot-3", Data=message["Body"])
     arrives(fleet_database, "iot-3")
     assert seen(fleet_database, "someone-else") is None
 

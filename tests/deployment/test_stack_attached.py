@@ -68,7 +68,7 @@ def outputs(
     """The outputs of the stack that is attached to all of it."""
     make_bucket(cloud)
     named = {"FunctionName": NAME, "Architecture": ARCHITECTURE, "RoleArn": ROLE}
-    chosen = {"HttpApi": "lambda", "DeviceClaim": "lambda.deviceId"}
+    chosen = {"HttpApi": "lambda", "DeviceClaim": "lambda.deviceId", "IotRules": "true", "IotInto": "sqs"}
     stack = Stack(NAME, cloud, tool, named | chosen | existing | database_parameters(fleet_database))
     return stack.deploy(emulated(tmp_path_factory.mktemp("stack"), local_package))
 
@@ -101,6 +101,23 @@ def test_a_message_of_the_queue_that_was_there_is_written(
     url = cloud.aws("sqs", "get_queue_url", QueueName="old-queue")["QueueUrl"]
     cloud.aws("sqs", "send_message", QueueUrl=url, MessageBody=heartbeat("old-queue-1"))
     arrives(fleet_database, "old-queue-1")
+
+
+def test_the_topic_and_not_the_payload_says_which_device_and_site(
+    outputs: dict[str, str], cloud: Cloud, fleet_database: Database
+) -> None:
+    """Through the queue that was there: rule, queue, function, row; whatever a device writes into its payload."""
+    identity = {"device_id": "someone-else", "site_id": "elsewhere"}
+    lie = {"topic_device": "someone-else", "topic_site": "elsewhere", "received_at": 4_000_000_000}
+    status = {"status": "ready"}
+    cloud.aws(
+        "iot-data", "publish", topic="hvac/building-a/iot-1/heartbeat", payload=json.dumps(identity | lie | status)
+    )
+    devices = [{"device_id": "iot-2", "site_id": "elsewhere"} | status]
+    cloud.aws("iot-data", "publish", topic="hvac/building-a/heartbeats", payload=json.dumps({"devices": devices} | lie))
+    arrives(fleet_database, "iot-1")
+    arrives(fleet_database, "iot-2")
+    assert seen(fleet_database, "someone-else") is None
 
 
 def test_a_record_of_the_stream_that_was_there_is_written(

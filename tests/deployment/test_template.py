@@ -128,6 +128,7 @@ def test_only_heartbeats_keep_the_silence_alarm_quiet(resources: dict[str, Any])
     assert queries["accepted"]["Expression"] == "updated + outdated"
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     assert alarm["TreatMissingData"] == "breaching", "no data is what it waits for"
+    assert alarm["EvaluationPeriods"] == 5 + 1, "minutes, of which a container may take the last one with it"
 
 
 def test_a_rejected_message_that_comes_back_counts_once(resources: dict[str, Any]) -> None:

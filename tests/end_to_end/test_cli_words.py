@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EVENTS = Path(__file__).parents[2] / "events"
 SUBCOMMANDS = (
     *("run", "migrate", "send", "stale", "status", "silences", "device", "report", "policy", "maintenance", "deaf"),
-    *("sweep", "episodes", "messages", "serve", "check", "tune"),
+    *("sweep", "episodes", "messages", "serve", "simulate", "check", "tune"),
 )
 
 

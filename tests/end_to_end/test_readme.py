@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from tests.end_to_end.command import Ended
-    from tests.triggers.test_serve import Served
+    from tests.triggers.serving import Served
 
 __all__ = ["served"]
 

@@ -18,10 +18,10 @@ _SECONDS: Final = 80
 _BROKEN: Final = {
     "told later than after half as long again": ("stale_after * 1.5\n", "stale_after * 1.6\n"),
     "stale at the limit": ("< now() - rule.stale_after AS", "<= now() - rule.stale_after AS"),
-    "grace says that a device is back": ("               AND last_seen_ts >= now() - stale_after\n", ""),
+    "grace says that a device is back": ("silent_from AND last_seen_ts >= now() - stale_after\n", "silent_from\n"),
     "late heartbeats are no evidence": (
-        "WHERE seen_at < (SELECT silent_to",
-        "WHERE false AND seen_at < (SELECT silent_to",
+        "WHEN (late.seen_at < (SELECT silent_to",
+        "WHEN (false AND late.seen_at < (SELECT silent_to",
     ),
     "a drained queue is not waited for": ("(WHERE is_late) >= greatest(3,", "(WHERE is_late) >= greatest(9999,"),
     "flapping ends too early": ("interval '15 minutes', false)", "interval '5 minutes', false)"),

@@ -19,7 +19,17 @@ class _Now:
         return isinstance(other, datetime) and abs(datetime.now(UTC) - other) < timedelta(seconds=10)
 
 
+class _RetryAfter:
+    """Equals the seconds of a Retry-After, which are drawn anew for each answer."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return other in {str(seconds) for seconds in range(5, 16)}
+
+
 NOW = _Now()
+RETRY_AFTER = {"retry-after": _RetryAfter()}
 
 
 def body(message: str, *updated: str, **more: object) -> dict[str, Any]:
@@ -47,9 +57,9 @@ def not_a_status(index: int, device_id: str) -> dict[str, Any]:
     return complaint(index, device_id, "status", "is not one of ready, degraded, error")
 
 
-def response(gateway: str, status: int, body: dict[str, Any], **headers: str) -> dict[str, Any]:
+def response(gateway: str, status: int, body: dict[str, Any], **headers: object) -> dict[str, Any]:
     """Return the whole answer to a gateway: the load balancer wants a description, and headers as it sends them."""
-    headers = {"content-type": "application/json", "cache-control": "no-store"} | headers
+    headers = {"content-type": "application/json", "cache-control": "no-store", **headers}
     answer: dict[str, Any] = {"statusCode": status, "body": body, "isBase64Encoded": False}
     if gateway.startswith("load-balancer"):
         answer["statusDescription"] = f"{status} {HTTPStatus(status).phrase}"

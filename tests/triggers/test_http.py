@@ -9,7 +9,7 @@ import pytest
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.aws.triggers import recognise
-from tests.triggers.answers import NOW, accepted, body, complaint, none_accepted, not_a_status, response
+from tests.triggers.answers import NOW, RETRY_AFTER, accepted, body, complaint, none_accepted, not_a_status, response
 from tests.triggers.conftest import Context
 from tests.triggers.http_requests import BEAT, on_every_gateway, request
 from tests.triggers.trigger_samples import AT, FAILING, NAMELESS, ODD, ONE, OUTDATED, SAMPLES, TWO
@@ -64,8 +64,13 @@ def test_the_exact_answer(
 @on_every_gateway
 def test_a_database_that_is_away_is_503_with_retry_after(name: str, function: Function, away: Context) -> None:
     answer = function(SAMPLES[name].event([ONE, NAMELESS]), away)
-    assert answer == response(name, 503, body(AWAY, rejected=[missing(1)]), **{"retry-after": "5"})
+    assert answer == response(name, 503, body(AWAY, rejected=[missing(1)]), **RETRY_AFTER)
     assert function.verdicts() == {"failed": 1, "rejected": ["body: device_id is missing"]}
+
+
+def test_those_who_are_turned_away_together_do_not_come_back_together(function: Function, away: Context) -> None:
+    answers = [function(SAMPLES["http-api"].event([ONE]), away) for _ in range(15)]
+    assert len({answer["headers"]["retry-after"] for answer in answers}) > 3
 
 
 @on_every_gateway
@@ -73,7 +78,7 @@ def test_a_response_names_what_was_written_beside_a_failure(
     name: str, function: Function, failing: None, seen: Callable[[], dict[str, datetime]]
 ) -> None:
     answer = function(SAMPLES[name].event([ONE, FAILING]))
-    assert answer == response(name, 503, body(AWAY, "hvac-001"), **{"retry-after": "5"})
+    assert answer == response(name, 503, body(AWAY, "hvac-001"), **RETRY_AFTER)
     assert list(seen()) == ["hvac-001"]
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws import handler, health
-from tests.triggers.answers import NOW, response
+from tests.triggers.answers import NOW, RETRY_AFTER, response
 from tests.triggers.conftest import Context
 from tests.triggers.http_requests import on_every_gateway, request
 
@@ -28,7 +28,7 @@ def test_health_is_200_with_the_database_reached_and_503_without(
     monkeypatch.setenv("DB_HOST", "/nonexistent")
     answer = function(request(name, "GET", "/health"), Context(seconds=1.0))
     body = {"message": "The database cannot be reached", "healthy": False, "timestamp": NOW}
-    assert answer == response(name, 503, body, **{"retry-after": "5"})
+    assert answer == response(name, 503, body, **RETRY_AFTER)
     assert function.log()[-1]["failure"]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.triggers.conftest import Context, Function
 
-EARLIER = AT - timedelta(minutes=7)
+EARLIER, LATER = AT - timedelta(minutes=7), AT + timedelta(minutes=7)
 # By name: what a rule adds to the sample, the answer, which devices were written.
 CASES: dict[str, tuple[dict[str, object], int, dict[str, Any], set[str]]] = {
     "all well": ({}, 200, accepted("hvac-001"), {"hvac-001"}),
@@ -82,12 +82,35 @@ def test_a_topic_of_the_wrong_type_is_a_rejection(
 
 
 @pytest.mark.parametrize("name", ["sqs", "kinesis", "kafka-msk", "sns"])
-def test_what_a_rule_forwards_keeps_its_topic_and_its_clock(
-    name: str, function: Function, seen: Callable[[], dict[str, datetime]]
+@pytest.mark.parametrize("rule", [EARLIER, LATER])
+def test_what_a_rule_forwards_keeps_its_topic_and_the_earlier_of_both_clocks(
+    name: str, rule: datetime, function: Function, seen: Callable[[], dict[str, datetime]]
 ) -> None:
-    forwarded = sample("iot") | {"received_at": EARLIER.timestamp() * 1000, "device_id": "other"}
+    """A rule is before its queue; whoever writes a later time there himself is not seen any later for it."""
+    forwarded = sample("iot") | {"received_at": rule.timestamp() * 1000, "device_id": "other"}
     function(SAMPLES[name].event([forwarded]))
-    assert seen() == {"hvac-001": EARLIER}
+    assert seen() == {"hvac-001": min(rule, AT)}
+
+
+@pytest.mark.parametrize("name", ["sqs", "kinesis"])
+def test_a_rule_and_other_senders_share_a_queue_or_a_stream(
+    name: str,
+    function: Function,
+    seen: Callable[[], dict[str, datetime]],
+    connection: psycopg.Connection,
+) -> None:
+    """Each record is read by itself: a sender without a topic is taken at its word, but not for the time."""
+    rule = sample("iot") | {"received_at": EARLIER.timestamp() * 1000}
+    plain = {"device_id": "plain", "site_id": "s", "received_at": EARLIER.timestamp() * 1000}
+    gateway = {
+        "devices": [{"device_id": "d", "site_id": "other"}],
+        "topic_site": "s",
+        "received_at": EARLIER.isoformat(),
+    }
+    function(SAMPLES[name].event([rule, plain, gateway]))
+    assert seen() == {"hvac-001": EARLIER, "plain": AT, "d": EARLIER}
+    rows = connection.execute("SELECT device_id, site_id FROM device_state ORDER BY 1").fetchall()
+    assert rows == [("d", "s"), ("hvac-001", "building-a"), ("plain", "s")]
 
 
 @pytest.mark.parametrize("name", ["iot", "sqs", "kinesis"])

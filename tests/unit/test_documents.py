@@ -56,3 +56,9 @@ def test_every_document_that_is_mentioned_is_there() -> None:
 def is_there(path: str) -> bool:
     """Tell whether a path is one of ours; a decision may be named by its number alone."""
     return (ROOT / path).exists() or any(ROOT.glob(f"{path}-*.md"))
+
+
+def test_pictures_are_few_and_small() -> None:
+    sizes = {file.name: file.stat().st_size for file in (ROOT / "docs" / "images").iterdir()}
+    assert 0 < len(sizes) <= 5
+    assert max(sizes.values()) <= 150_000, sizes

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hvac_heartbeat.aws.health import Health
-from hvac_heartbeat.aws.invocation_log import log_invocation
+from hvac_heartbeat.aws.invocation_log import InvocationLog
 from hvac_heartbeat.aws.triggers import recognise
 from hvac_heartbeat.aws.triggers.base import Trigger
 from hvac_heartbeat.errors import EventRefused, SettingsError, StoreUnavailable
@@ -46,17 +46,18 @@ class Container:
 
 
 _container: Container | None = None
-_cold = True
+_log = InvocationLog()
 # The one look at the environment at import, because an import is all that has INIT's full core.
 prepare(os.environ)
 
 
 def reset() -> None:
     """Forget the container's connection and settings, as a new execution environment would."""
-    global _container, _cold
+    global _container  # noqa: PLW0603 - what lives as long as the process
     if _container is not None:
         _container.database.close()
-    _container, _cold = None, True
+    _container = None
+    _log.reset()
 
 
 def lambda_handler(event: object, context: object) -> object:
@@ -81,7 +82,7 @@ def lambda_handler(event: object, context: object) -> object:
 
 
 def _get_container() -> Container:
-    global _container  # noqa: PLW0603 - as above
+    global _container  # noqa: PLW0603 - what lives as long as the process
     if _container is None:
         _container = Container()
     return _container
@@ -96,14 +97,13 @@ def _deadline(trigger: Trigger, context: object) -> float:
 
 def _finish(trigger: Trigger, context: object, refused: int | None, started: float) -> None:
     """Log the invocation, and let go of the event."""
-    global _cold  # noqa: PLW0603 - as above
     database_ms = 0.0
+    each = _container is None or _container.settings.log == "each"
     if _container is not None:
         # Back to zero here, because an invocation that is refused early asks for no container.
         database_ms, _container.database.milliseconds = _container.database.milliseconds, 0.0
     total_ms = (time.perf_counter() - started) * 1000
-    log_invocation(trigger, context, refused=refused, cold_start=_cold, database_ms=database_ms, total_ms=total_ms)
-    _cold = False
+    _log.add(trigger, context, refused=refused, each=each, database_ms=database_ms, total_ms=total_ms)
     if trigger.outcome.failure is not None:
         _let_go(trigger.outcome.failure)
         trigger.outcome = Outcome()

@@ -22,6 +22,7 @@ from hvac_heartbeat.cli import (
     send,
     serve,
     silences,
+    simulate,
     stale,
     status,
     telling,
@@ -56,7 +57,8 @@ app.add_typer(deaf.app, name="deaf", short_help="List, add or end our own outage
 app.command(epilog=EPILOG, short_help="Judge who is silent, and print what is told.")(telling.sweep)
 app.command(epilog=EPILOG, short_help="List what was told of silent devices.")(telling.episodes)
 app.command(epilog=EPILOG, short_help="List the messages and who has them.")(telling.messages)
-app.command(epilog=EPILOG, short_help="Take heartbeats over HTTP on this machine.")(serve.serve)
+app.command(epilog=EPILOG, short_help="Take heartbeats here, and show the fleet.")(serve.serve)
+app.command(epilog=EPILOG, short_help="Send the heartbeats of a made-up fleet.")(simulate.simulate)
 app.command(epilog=EPILOG, short_help="Look for what is wrong with the database.")(check.check)
 app.command(epilog=EPILOG, short_help="Set the table's storage for fast updates.")(tune.tune)
 

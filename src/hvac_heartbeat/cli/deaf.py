@@ -5,7 +5,7 @@ from __future__ import annotations
 from hvac_heartbeat.cli.arguments import EPILOG, AsJson, group
 from hvac_heartbeat.cli.ledger import ledger
 from hvac_heartbeat.cli.output import console
-from hvac_heartbeat.cli.windows import At, Everything, From, Id, Note, Until, bounds, end, said, show_windows
+from hvac_heartbeat.cli.windows import EVER, At, Everything, From, Id, Note, Until, bounds, end, said, show_windows
 
 app = group("List, add or end our own outages: time in which we heard nobody, so that no silence counts.")
 
@@ -14,7 +14,7 @@ app = group("List, add or end our own outages: time in which we heard nobody, so
 def list_deaf(*, everything: Everything = False, as_json: AsJson = False) -> None:
     """List our outages that last or are to come, the latest first."""
     with ledger() as found:
-        windows = found.rows("deaf", everything)
+        windows = found.rows("deaf", EVER if everything else None)
     none = "No outage of ours was ever added" if everything else "No outage of ours lasts; --all has what is over"
     show_windows(windows, f"{none}.", as_json=as_json)
 

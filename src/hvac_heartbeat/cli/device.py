@@ -12,9 +12,10 @@ from rich.text import Text
 from hvac_heartbeat.cli.arguments import AsJson, name
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.ledger import Ledger, ledger, print_json
-from hvac_heartbeat.cli.output import HEADINGS, cell, console, duration, moment, per_cent, printable, show
+from hvac_heartbeat.cli.output import HEADINGS, cell, console, moment, printable, show
 from hvac_heartbeat.cli.phrases import rule_origin, window_times
 from hvac_heartbeat.cli.silences import show_silences
+from hvac_heartbeat.local.phrases import duration, per_cent
 
 LAST_SILENCES = 10
 _A_MOMENT = timedelta(seconds=5)  # a silence that lasts grows between two statements
@@ -35,8 +36,8 @@ def device(
         rule = found.row("rule", site, device_id)
         maintenance = found.rows("maintenance", site, device_id, None)
         # JSON has those that do not count, too, and says of each whether it does.
-        silences = found.rows("silences", None, device_id, None, None, None, not as_json, LAST_SILENCES)
-        availability = found.row("availability_of_device", device_id)
+        silences = found.rows("silences", None, device_id, None, None, None, not as_json, None, LAST_SILENCES)
+        availability = found.row("availability_of_device", device_id, None)
     rule = {"scope": rule["scope"], "subject": rule["subject"]}
     if as_json:
         parts = {"rule": rule, "maintenance": maintenance, "availability_30_days": availability, "silences": silences}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 from typing import Any, NamedTuple
 
 from hvac_heartbeat.aws.handler import lambda_handler
@@ -41,6 +42,7 @@ def invoke(event: object) -> Invocation:
         DatabaseRefused: when the function wants the event to be sent again.
     """
     log = io.StringIO()
+    os.environ["HEARTBEAT_LOG"] = "each"  # the counts are in the invocation's own line
     try:
         with contextlib.redirect_stdout(log):
             answer = lambda_handler(event, LambdaContext())

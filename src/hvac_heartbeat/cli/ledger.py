@@ -6,8 +6,6 @@ import difflib
 import json
 import os
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +15,8 @@ import typer
 from hvac_heartbeat.cli.database import opened, rows_of, told_of_rights
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.output import console, printable, rows_table, show
+from hvac_heartbeat.local.json_form import plain
+from hvac_heartbeat.local.read_model import STATEMENTS
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.queries import queries
 
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 TABLE_ROWS = 20  # without --limit: what a terminal shows at once
 _RULING = "SELECT, INSERT, UPDATE, DELETE"
 _ALIKE = 3  # names that are shown in place of one that was never heard
-_STATEMENTS = Path(__file__).with_name("liveness.sql")
-# Whose name says the unit also where there is none.
-_LENGTHS = frozenset({"age", "stale_after", "length", "observed", "silent", "longest", "mean_time_to_return"})
+_OWN = Path(__file__).with_name("liveness.sql")
 
 
 class Ledger:
@@ -38,8 +36,8 @@ class Ledger:
         self._connection = connection
 
     def rows(self, statement: str, *parameters: object) -> list[dict[str, Any]]:
-        """Run a statement of liveness.sql and return its rows by column name."""
-        named = queries(_STATEMENTS)
+        """Run a statement of the read model or of liveness.sql and return its rows by column name."""
+        named = queries(STATEMENTS) | queries(_OWN)
         sql = named[statement].replace("{silences}", named["silences"])
         with told_of_rights(self._connection, "SELECT" if sql.startswith("SELECT") else _RULING):
             return rows_of(self._connection, sql, parameters)
@@ -97,23 +95,6 @@ def warn_if_unknown(found: Ledger, site: str | None, device: str | None) -> None
 def print_json(value: object) -> None:
     """Print what the database answered as JSON."""
     typer.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
-
-
-def plain(value: Any) -> Any:
-    """Return a value in JSON's types: times in UTC, and lengths in seconds under a name that says so."""
-    if isinstance(value, dict):
-        return {f"{key}_s" if _is_length(key, inner) else key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, timedelta):
-        return round(value.total_seconds(), 6)
-    return float(value) if isinstance(value, Decimal) else value
-
-
-def _is_length(key: str, value: object) -> bool:
-    return isinstance(value, timedelta) or (value is None and key in _LENGTHS)
 
 
 def fetched(limit: int | None, *, as_json: bool) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hvac_heartbeat.cli.arguments import EPILOG, AsJson, Device, Site, group, scope_of, wrong
 from hvac_heartbeat.cli.ledger import ledger, warn_if_unknown
 from hvac_heartbeat.cli.output import console
-from hvac_heartbeat.cli.windows import At, Everything, From, Id, Note, Until, bounds, end, said, show_windows
+from hvac_heartbeat.cli.windows import EVER, At, Everything, From, Id, Note, Until, bounds, end, said, show_windows
 
 app = group("List, add or end maintenance: time in which silence is expected and no report counts it.")
 
@@ -16,7 +16,7 @@ def list_maintenance(
 ) -> None:
     """List the maintenance that lasts or is to come, the latest first."""
     with ledger() as found:
-        windows = found.rows("maintenance", site, device, everything)
+        windows = found.rows("maintenance", site, device, EVER if everything else None)
     none = (
         "No maintenance was ever added" if everything else "No maintenance lasts or is to come; --all has what is over"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich import box
@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
+
+from hvac_heartbeat.local.phrases import duration, per_cent
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +39,6 @@ _FOLDED = ("device_id", "site_id", "agent_version", "of", "note")
 _NAMES = ("device_id", "site_id")
 _NAME_ROOM = 20  # characters that a long name keeps before a column is left out for it
 _HALF_A_DAY = timedelta(hours=12)
-_PER_CENT_DIGITS = Decimal("0.0001")  # three seconds of a month
 _ENDLESS = 10_000  # characters: wider than any table
 STATUS_STYLES = {"ready": "green", "degraded": "yellow", "error": "red"}
 
@@ -116,22 +117,6 @@ def moment(value: datetime, *, now: datetime | None = None) -> str:
     """Phrase a time in UTC; the day is left out within half a day of `now`, where only one day can be meant."""
     value, now = value.astimezone(UTC), now or datetime.now(UTC)
     return f"{value:%H:%M:%SZ}" if abs(value - now) < _HALF_A_DAY else f"{value:%Y-%m-%d %H:%M}Z"
-
-
-def duration(value: timedelta) -> str:
-    """Phrase a length of time by its two largest units: `3 d 4 h`, `5 min 2 s`; what is still to come is `0 s`."""
-    seconds = max(int(value.total_seconds()), 0)
-    parts = []
-    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, seconds = divmod(seconds, length)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
-
-
-def per_cent(part: Decimal) -> str:
-    """Phrase a part of the whole, rounded down, so that 100 % is the whole and nothing less."""
-    return "100 %" if part == 1 else f"{(part * 100).quantize(_PER_CENT_DIGITS, ROUND_FLOOR)} %"
 
 
 def answer_text(answer: object, *, raw: bool = False) -> str:

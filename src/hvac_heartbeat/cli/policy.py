@@ -8,8 +8,9 @@ import typer
 
 from hvac_heartbeat.cli.arguments import EPILOG, AsJson, Device, Site, group, scope_of, seconds
 from hvac_heartbeat.cli.ledger import ledger, print_json, warn_if_unknown
-from hvac_heartbeat.cli.output import console, duration, printable, rows_table, show
+from hvac_heartbeat.cli.output import console, printable, rows_table, show
 from hvac_heartbeat.cli.phrases import rule_origin, subject
+from hvac_heartbeat.local.phrases import duration
 
 FLOOR_S = 120
 _HEADINGS = {"of": "rule of", "stale_after": "stale after"}

@@ -11,8 +11,10 @@ import typer
 
 from hvac_heartbeat.cli.arguments import Limit, Since, Site, Time, Until, month, one_of, refuse_future, wrong
 from hvac_heartbeat.cli.errors import DatabaseRefused
-from hvac_heartbeat.cli.ledger import fetched, ledger, plain, print_json, show_bounded
-from hvac_heartbeat.cli.output import console, duration, moment, per_cent, printable
+from hvac_heartbeat.cli.ledger import fetched, ledger, print_json, show_bounded
+from hvac_heartbeat.cli.output import console, moment, printable
+from hvac_heartbeat.local.json_form import plain
+from hvac_heartbeat.local.phrases import duration, per_cent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -117,7 +117,7 @@ def _send_and_show(settings: Settings, *, logs: bool) -> None:
         devices = rows(connection, "newest_devices", (ROWS_SHOWN + 1,))
         stale = rows(connection, "stale_devices", (None, None, ROWS_SHOWN + 1))
         ledger = Ledger(connection)
-        silences = ledger.rows("silences", *(None,) * 6, ROWS_SHOWN + 1) if ledger.is_there else None
+        silences = ledger.rows("silences", *(None,) * 7, ROWS_SHOWN + 1) if ledger.is_there else None
     _show("device_state", devices, lambda rows: show(rows_table(rows, always=COLUMNS)))
     _show("v_devices_stale", stale, show_stale)
     if silences is not None:

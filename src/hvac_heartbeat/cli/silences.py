@@ -44,11 +44,11 @@ def silences(  # noqa: PLR0913 - a person's options
         raise wrong("is not after --since", "--until")
     with ledger() as found:
         wanted = (site, device, since, until, is_open, counting)
-        rows = found.rows("silences", *wanted, fetched(limit, as_json=as_json))
+        rows = found.rows("silences", *wanted, None, fetched(limit, as_json=as_json))
         if not rows:
             refuse_unknown(found, site, device)
         is_cut = not as_json and len(rows) > (limit or TABLE_ROWS)
-        total = found.row("count_silences", *wanted, None)["total"] if is_cut else None
+        total = found.row("count_silences", *wanted, None, None)["total"] if is_cut else None
     if as_json:
         print_json(rows)
     elif rows:

@@ -37,12 +37,12 @@ def status(*, site: Site = None, limit: Limit = None, as_json: AsJson = False) -
     devices: list[dict[str, Any]] = []
     with ledger() as found:
         deaf_since = found.row("deaf_since")["deaf_since"]
-        sites = found.rows("sites")
+        sites = found.rows("sites", None, None, None)
         if site is not None:
             sites = [row for row in sites if row["site_id"] == site]
             if not sites:
                 raise DatabaseRefused(found.near("site", site))
-            devices = found.rows("devices_of_site", site, fetched(limit, as_json=as_json))
+            devices = found.rows("devices_of_site", site, None, fetched(limit, as_json=as_json))
     total = {name: int(sum(row[name] for row in sites)) for name in COUNTS}
     if as_json:
         of_site = {} if site is None else {"devices": devices}

@@ -16,6 +16,7 @@ from hvac_heartbeat.cli.phrases import subject, window_times
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EVER = "-infinity"  # before any time
 _DIGITS = 18  # so many always fit a bigint
 _TITLES = {"maintenance": "Maintenance", "deaf": "Deaf interval"}
 _HEADINGS = {"id": "number", "of": "of", "starts_at": "from", "until": "until", "note": "note"}

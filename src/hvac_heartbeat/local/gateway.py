@@ -1,23 +1,26 @@
 """An HTTP server on this machine that stands in for API Gateway: requests become HTTP API events for the handler.
 
-For people who write agents. It keeps to the event's form ("Create AWS Lambda proxy integrations for HTTP APIs",
-payload format 2.0) and to the gateway's limit of a body; it authenticates nobody.
+It keeps to the gateway's limit of a body. What the routes know is answered beside the handler, and neither waits for
+the other.
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 import time
 import traceback
-import uuid
-from base64 import b64encode
-from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from hvac_heartbeat.aws.handler import lambda_handler
+from hvac_heartbeat.local.http_event import http_api_event, joined
+from hvac_heartbeat.local.web.access import Access
+from hvac_heartbeat.local.web.routes import Answer, Request, Routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,21 +28,45 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 BODY_LIMIT = 10 * 1024 * 1024  # bytes ("Quotas for configuring and running an HTTP API")
 _JSON = {"content-type": "application/json"}
-_TEXT = ("text/", "application/json", "application/javascript", "application/xml")
+_HEADERS: Final = {
+    "cache-control": "no-cache",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "same-origin",  # without any, browsers send our own form with the Origin null
+    "x-content-type-options": "nosniff",
+}
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """A request that was answered; `is_read` says that it was by a route, and not by the handler."""
+
+    method: str
+    path: str
+    status: int
+    milliseconds: float
+    is_read: bool = False
 
 
 class Gateway(ThreadingHTTPServer):
-    """Listens on 127.0.0.1 and calls the handler for one request at a time, as one Lambda container would.
+    """Calls the handler for one request at a time, as one Lambda container would, and routes for any number.
 
-    `heard` is told method, path, status and milliseconds of every request.
+    `heard` is told of each request.
     """
 
     daemon_threads = True
+    request_queue_size = 128  # a fleet begins to send all at once
 
-    def __init__(self, port: int, heard: Callable[[str, str, int, float], None]) -> None:
-        super().__init__((HOST, port), _Request)
+    def __init__(
+        self, host: str, port: int, heard: Callable[[Exchange], None], *, routes: Routes, access: Access
+    ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        super().__init__((host, port), _Request)
+        self._host = host
         self._container = Lock()
         self.heard = heard
+        self.routes = routes
+        self.access = access
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing where a client has hung up."""
@@ -49,7 +76,8 @@ class Gateway(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{HOST}:{self.server_port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.server_port}"
 
     def call(self, event: dict[str, Any]) -> dict[str, Any]:
         """Return the handler's answer; an error in the function is the gateway's own 500."""
@@ -62,7 +90,8 @@ class Gateway(ThreadingHTTPServer):
                 answer = {"statusCode": 500, "headers": _JSON, "body": '{"message":"Internal Server Error"}'}
             http = event["requestContext"]["http"]
             # Still one at a time: who listens may look at the log lines of this very request.
-            self.heard(http["method"], http["path"], answer["statusCode"], (time.perf_counter() - started) * 1000)
+            took_ms = (time.perf_counter() - started) * 1000
+            self.heard(Exchange(http["method"], http["path"], answer["statusCode"], took_ms))
         found: dict[str, Any] = answer
         return found
 
@@ -85,7 +114,7 @@ class _Request(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
         """Answer in JSON, as API Gateway does; the handler never hears of the request."""
         self.close_connection = True
-        self.server.heard(self.command or "-", getattr(self, "path", "-"), code, 0.0)
+        self.server.heard(Exchange(self.command or "-", getattr(self, "path", "-"), code, 0.0))
         self._answer(code, _JSON, f'{{"message":"{HTTPStatus(code).phrase}"}}'.encode())
 
     def _take(self) -> None:
@@ -110,62 +139,34 @@ class _Request(BaseHTTPRequestHandler):
         if len(body) < length:  # what has come may be whole JSON all the same
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
-        answer = self.server.call(self._event(body))
+        started = time.perf_counter()
+        headers = joined(self.headers.items())
+        if (read := self._read(body, headers)) is not None:
+            took_ms = (time.perf_counter() - started) * 1000
+            self.server.heard(Exchange(self.command, self.path, read.status, took_ms, is_read=True))
+            self._answer(read.status, {"content-type": read.content_type, **read.headers}, read.body)
+            return
+        answer = self.server.call(http_api_event(self, body, headers))
         self._answer(answer["statusCode"], answer["headers"], answer["body"].encode())
+
+    def _read(self, body: bytes, headers: dict[str, str]) -> Answer | None:
+        """Answer what is not the handler's: who may not ask, and what a route knows."""
+        path, _, query = self.path.partition("?")
+        request = Request(self.command, path, query, headers)
+        try:
+            return self.server.access.refusal(request, body) or self.server.routes.answer(request)
+        except Exception:  # noqa: BLE001 - one view's error must not end the others' connections
+            traceback.print_exc()
+            return Answer(b'{"message":"Internal Server Error"}', status=HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
-        for name, value in headers.items():
+        for name, value in {**_HEADERS, **headers}.items():
             self.send_header(name, value)
-        self.send_header("content-length", str(len(body)))
+        if status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("content-length", str(len(body)))
         if self.close_connection:
             self.send_header("connection", "close")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-
-    def _event(self, body: bytes) -> dict[str, Any]:
-        path, _, query = self.path.partition("?")
-        headers: dict[str, str] = {}
-        for name, value in self.headers.items():
-            known = headers.get(name.lower())
-            headers[name.lower()] = value if known is None else f"{known},{value}"
-        now = datetime.now(UTC)
-        content, encoded = _content(body, headers.get("content-type", ""))
-        return {
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": path,
-            "rawQueryString": query,
-            "headers": headers,
-            "requestContext": {
-                "accountId": "anonymous",
-                "apiId": "local",
-                "domainName": headers.get("host", ""),
-                "domainPrefix": "local",
-                "http": {
-                    "method": self.command,
-                    "path": path,
-                    "protocol": self.request_version,
-                    "sourceIp": self.client_address[0],
-                    "userAgent": headers.get("user-agent", ""),
-                },
-                "requestId": str(uuid.uuid4()),
-                "routeKey": "$default",
-                "stage": "$default",
-                "time": f"{now:%d/%b/%Y:%H:%M:%S} +0000",
-                "timeEpoch": int(now.timestamp() * 1000),
-            },
-            **({"body": content} if body else {}),
-            "isBase64Encoded": encoded,
-        }
-
-
-def _content(body: bytes, content_type: str) -> tuple[str, bool]:
-    """Return the body as the event holds it: text of a known type as it is, anything else in base64."""
-    if content_type.lower().startswith(_TEXT):
-        try:
-            return body.decode(), False
-        except UnicodeDecodeError:
-            pass
-    return b64encode(body).decode(), True

@@ -28,7 +28,10 @@ VALUES ($1::text, $2::text, least($3::timestamptz, now()), $4::text, $5::text, $
         $8::int, $9::int, $10::timestamptz, now())
 
 -- name: upsert
--- Writes {rows}, one or many. What is outdated is not written, nor counted.
+-- Writes {rows}, one or many. What is outdated is not written, nor counted. Behind ON CONFLICT everything is immutable,
+-- because a distributed PostgreSQL refuses anything else there (docs/decisions/0032): timestamptz + interval is not, as
+-- days depend on the session's time zone, but timestamp + interval is. (A difference of two times would be, too, but
+-- servers before 17 cannot subtract from infinity, which another program may have written.)
 INSERT INTO device_state AS stored
        (device_id, site_id, last_seen_ts, status, agent_version, cpu_pct, disk_free_gb,
         queue_depth, poll_interval_s, last_upload_ts, updated_at)
@@ -45,7 +48,7 @@ INSERT INTO device_state AS stored
        last_upload_ts  = coalesce(excluded.last_upload_ts,  stored.last_upload_ts),
        updated_at      = excluded.updated_at
  WHERE excluded.last_seen_ts >= stored.last_seen_ts
-    OR stored.last_seen_ts > now() + interval '5 minutes'
+    OR stored.last_seen_ts AT TIME ZONE 'UTC' > excluded.updated_at AT TIME ZONE 'UTC' + interval '5 minutes'
 
 -- name: upsert_many
 -- The upsert of a batch answers the devices that were written; for a batch of one the count of rows says as much.

@@ -92,3 +92,16 @@ def test_partitions_give_evidence(connection: psycopg.Connection) -> None:
     connection.execute("UPDATE device_state SET last_seen_ts = '2026-02-01'")
     found = connection.execute("SELECT (SELECT count(*) FROM silence), (SELECT count(*) FROM first_heartbeat)")
     assert found.fetchall() == [(1, 1)]
+
+
+def test_shards_give_evidence(stranger: psycopg.Connection, connection: psycopg.Connection) -> None:
+    """A table of the same owner that is called as Citus calls a shard, and none that somebody else calls so."""
+    for maker, table in ((connection, "device_state_102008"), (stranger, "device_state_102009"), (connection, "a_1")):
+        for statement in (
+            "CREATE TABLE {table} (device_id text, site_id text, last_seen_ts timestamptz)",
+            "CREATE TRIGGER t AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION note_silence()",
+            "INSERT INTO {table} VALUES ('{table}', 's', '2026-01-01')",
+        ):
+            maker.execute(statement.format(table=table).encode())
+    found = connection.execute("SELECT device_id FROM first_heartbeat").fetchall()
+    assert found == [("device_state_102008",)]

@@ -6,6 +6,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from random import randint
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 BODY_LIMIT = 6 * 1024 * 1024  # bytes, decompressed; Lambda's own limit of a synchronous payload (Lambda quotas)
 _JSON = {"content-type": "application/json", "cache-control": "no-store"}
-_RETRY = {"retry-after": "5"}
+RETRY_AFTER_S = (5, 15)  # at random, so that those who were turned away in one second do not come back in one
 _CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # with zlib's `wbits` for each (RFC 9110, section 8.4.1)
 
 
@@ -78,7 +79,7 @@ class Http(Trigger):
         return [Record("body", body, self.request.received_at, binding=binding)]
 
     def answer(self, outcome: Outcome) -> object:
-        retry = {} if outcome.failure is None else _RETRY
+        retry = {} if outcome.failure is None else {"retry-after": str(randint(*RETRY_AFTER_S))}  # noqa: S311 - no secret
         if self.asks_for_health:
             return self.respond(answers.health(reached=outcome.failure is None), retry)
         is_foreign = bool(outcome.mismatched) and len(outcome.verdicts) == 1

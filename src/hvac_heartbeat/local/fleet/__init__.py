@@ -5,6 +5,7 @@ since the fleet's start.
 """
 
 from hvac_heartbeat.local.fleet.incidents import Announcement, Deaf, Incidents, Maintenance, Outage, Policy, Retired
+from hvac_heartbeat.local.fleet.live import Incident, LiveFleet
 from hvac_heartbeat.local.fleet.stream import Delivery, Event, Fleet, Heartbeat
 
 __all__ = [
@@ -14,7 +15,9 @@ __all__ = [
     "Event",
     "Fleet",
     "Heartbeat",
+    "Incident",
     "Incidents",
+    "LiveFleet",
     "Maintenance",
     "Outage",
     "Policy",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from operator import attrgetter
 from random import Random
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, TypeAlias
 
 from hvac_heartbeat.local.fleet.incidents import HOUR, SECOND, Announcement, Incidents, happens
 
@@ -57,7 +57,7 @@ class Stretch:
 
     def received(self, number: int) -> int:
         """Return when beat `number` arrives."""
-        return self.starts + number * self.period + self.jitter[number % _JITTERS]
+        return self.starts + number * self.period + self.jitter[number % len(self.jitter)]
 
     def written(self, number: int) -> int:
         """Return when beat `number` is written where nothing is in the way."""
@@ -98,18 +98,23 @@ class Fleet:
     `steady` has those, so that a test need not write each of them. `every_event` is the whole stream.
     """
 
+    # Coarse times in most fleets, so that many are exactly at a limit.
+    grains: ClassVar[tuple[int, ...]] = (1, SECOND, SECOND, 10 * SECOND)
+    periods: ClassVar[tuple[int, ...]] = _PERIODS
+    site_name: ClassVar[str] = "site"
+    what_goes_wrong: ClassVar[type[Incidents]] = Incidents
+
     def __init__(self, seed: int, *, devices: int = 300, sites: int = 20, length: int = MONTH) -> None:
         self._chance = Random(seed)  # noqa: S311 - the same fleet again
-        # Coarse times in most fleets, so that many are exactly at a limit.
-        self.grain = self._chance.choice((1, SECOND, SECOND, 10 * SECOND))
+        self.grain = self._chance.choice(self.grains)
         self.length = length
-        self.sites: dict[str, list[str]] = {f"site-{number:02}": [] for number in range(sites)}
+        self.sites: dict[str, list[str]] = {f"{self.site_name}-{number:02}": [] for number in range(sites)}
         names = list(self.sites)
         for number in range(devices):
             site = names[number] if number < sites else self._chance.choice(names)
             self.sites[site].append(f"{site}/{number:03}")
         self._paths: dict[str, Path] = {site: "queue" if happens(self._chance, 0.7) else "http" for site in self.sites}
-        self.incidents = Incidents(self.sites, length)
+        self.incidents = self.what_goes_wrong(self.sites, length)
         self.incidents.draw(self._chance)
         self.stretches: dict[str, list[Stretch]] = {}
         self.steady: list[Steady] = []
@@ -117,13 +122,8 @@ class Fleet:
         for device in self.incidents.devices:
             self.stretches[device] = list(self._stretches(device))
             self._deliver(self.stretches[device])
-        self.events: list[Event] = sorted(
-            [
-                *(Delivery(at, found) for (at, _), found in self._deliveries.items()),
-                *self.incidents.announcements,
-            ],
-            key=attrgetter("at"),
-        )
+        deliveries = [Delivery(at, found) for (at, _), found in self._deliveries.items()]
+        self.events: list[Event] = sorted([*deliveries, *self.incidents.announcements], key=attrgetter("at"))
 
     def every_event(self) -> Iterator[Event]:
         """Return what happens, the heartbeats of the steady devices among it."""
@@ -135,14 +135,14 @@ class Fleet:
     def _stretches(self, device: str) -> Iterator[Stretch]:
         home = device.partition("/")[0]
         moves_at, other = self.incidents.moves.get(device, (self.length, home))
-        for starts, ends in _up(self.incidents.down[device], self.length):
+        for starts, ends in up(self.incidents.down[device], self.length):
             for site, since, until in ((home, starts, min(ends, moves_at)), (other, max(starts, moves_at), ends)):
                 first = self._rounded(since + self._chance.randrange(20 * SECOND)) + self.grain
                 if first < until:
                     yield self._stretch(device, site, first, until)
 
     def _stretch(self, device: str, site: str, first: int, until: int) -> Stretch:
-        period = self._chance.choice(_PERIODS) * SECOND
+        period = self._chance.choice(self.periods) * SECOND
         most = min(10 * SECOND, 120 * SECOND - period)  # the ledger takes no note of gaps up to 120 seconds
         jitter = [self._rounded(self._chance.randrange(most)) if most else 0 for _ in range(_JITTERS)]
         return Stretch(device, site, self._paths[site], first, period, jitter, (until - first - 1) // period + 1)
@@ -208,7 +208,7 @@ def _plain(run: Steady) -> Iterator[Delivery]:
         yield Delivery(stretch.written(number), [beat])
 
 
-def _up(down: Iterable[Span], length: int) -> Iterator[Span]:
+def up(down: Iterable[Span], length: int) -> Iterator[Span]:
     """Return the times between those in which a device was down, where they are worth a heartbeat."""
     since = 0
     for starts, ends in sorted(down):

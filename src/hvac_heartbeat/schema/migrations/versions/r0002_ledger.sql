@@ -86,13 +86,20 @@ AS $$
 DECLARE
     -- Another program may write infinity, which servers before 17 cannot subtract from.
     seen_at timestamptz := least(NEW.last_seen_ts, '9999-12-31 UTC');
+    root    oid         := coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID);
 BEGIN
     IF current_setting('hvac_heartbeat.ledger', true) = 'failed' THEN
         RETURN NULL;
     END IF;
-    -- Everybody may run this on a table of their own; only device_state and its partitions give evidence.
-    IF coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID)::oid <> 'device_state'::regclass::oid THEN
-        RAISE insufficient_privilege USING MESSAGE = 'only device_state may run note_silence';
+    -- Everybody may run this on a table of their own; only device_state, its partitions and its shards give evidence. A
+    -- shard is what Citus calls device_state_102008: it belongs to the owner of the table, in whose name nobody else can
+    -- make one.
+    IF root <> 'device_state'::regclass::oid THEN
+        IF NOT EXISTS (SELECT FROM pg_class AS shard JOIN pg_class AS ours USING (relowner, relnamespace)
+                        WHERE shard.oid = root AND shard.relname ~ '^device_state_[0-9]+$'
+                          AND ours.oid = 'device_state'::regclass::oid) THEN
+            RAISE insufficient_privilege USING MESSAGE = 'only device_state may run note_silence';
+        END IF;
     END IF;
     IF OLD.last_seen_ts > '-infinity' AND NEW.last_seen_ts > OLD.last_seen_ts THEN
         INSERT INTO silence (device_id, silent_from, silent_to, site_id)
@@ -148,17 +155,18 @@ DECLARE
 BEGIN
     PERFORM require_right_to_write();
     FOR late IN
-        -- A silence that holds a late heartbeat was committed before that heartbeat was found late. So those that no
-        -- silence holds need no lock.
         SELECT DISTINCT ON (device_id COLLATE "C", seen_at) device_id, seen_at, site_id
           FROM (SELECT device_id, least(seen_at, now()) AS seen_at, site_id -- as the upsert writes it
                   FROM unnest(device_ids, times, site_ids) AS sent (device_id, seen_at, site_id)) AS heartbeat
-         WHERE seen_at < (SELECT silent_to FROM silence
-                           WHERE silence.device_id = heartbeat.device_id AND silent_from < seen_at
-                           ORDER BY silent_from DESC LIMIT 1)
-            OR seen_at < (SELECT first_seen_ts FROM first_heartbeat WHERE first_heartbeat.device_id = heartbeat.device_id)
          ORDER BY device_id COLLATE "C", seen_at -- the order of the upsert, so that the two cannot block each other
     LOOP
+        -- A silence that holds a late heartbeat was committed before that heartbeat was found late. So those that no
+        -- silence holds need no lock. (One by one, because Citus joins no array with two distributed tables.)
+        CONTINUE WHEN (late.seen_at < (SELECT silent_to FROM silence
+                                        WHERE device_id = late.device_id AND silent_from < late.seen_at
+                                        ORDER BY silent_from DESC LIMIT 1)
+                       OR late.seen_at < (SELECT first_seen_ts FROM first_heartbeat WHERE device_id = late.device_id))
+                      IS NOT TRUE;
         id := late.device_id;
         PERFORM FROM device_state WHERE device_id = id FOR NO KEY UPDATE;
         SELECT * INTO gap FROM silence
@@ -191,7 +199,8 @@ $$;
 -- -------------------------------------------------------------------------------------------------------- answers
 
 -- A day has 24 hours in all of them, whatever the session's time zone.
--- "OFFSET 0" has a value worked out once for each row, and not anew wherever it is used.
+-- "OFFSET 0" has a value worked out once for each row, and not anew wherever it is used. Such a subquery, being one
+-- without a table, may not call now() where the fleet is on shards: it takes `clock.at`.
 
 -- How long the parts of some times are together, and how long the longest of them is.
 CREATE OR REPLACE FUNCTION total_length(times tstzmultirange) RETURNS interval
@@ -259,10 +268,11 @@ SELECT state.device_id, state.site_id, last_seen_ts,
   JOIN v_stale_after AS rule ON rule.device_id = state.device_id
   LEFT JOIN v_in_maintenance AS maintained ON maintained.device_id = state.device_id
  CROSS JOIN v_deaf
+ CROSS JOIN (SELECT max(now()) AS at FROM ledger_start) AS clock
  CROSS JOIN LATERAL (
-       SELECT CASE WHEN NOT isfinite(last_seen_ts) OR last_seen_ts > now() + interval '5 minutes' THEN 'unknown'
-                   WHEN last_seen_ts >= now() - stale_after THEN 'online'
-                   WHEN silence_counts(last_seen_ts, now(), stale_after, deaf) THEN 'stale'
+       SELECT CASE WHEN NOT isfinite(last_seen_ts) OR last_seen_ts - at > interval '5 minutes' THEN 'unknown'
+                   WHEN at - last_seen_ts <= stale_after THEN 'online'
+                   WHEN silence_counts(last_seen_ts, at, stale_after, deaf) THEN 'stale'
                    ELSE 'unknown'
                END OFFSET 0) AS judged (liveness);
 
@@ -308,16 +318,17 @@ BEGIN ATOMIC
         SELECT scope, subject, range_agg(tstzrange(starts_at, coalesce(ends_at, 'infinity'))) AS times
           FROM maintenance_window GROUP BY scope, subject
     ), period AS (
-        SELECT state.device_id, state.site_id, observed.times
+        SELECT state.device_id, state.site_id, observed.times, at
           FROM device_state AS state
           LEFT JOIN first_heartbeat AS first ON first.device_id = state.device_id
           LEFT JOIN maintenance AS of_site   ON of_site.scope = 'site'     AND of_site.subject = state.site_id
           LEFT JOIN maintenance AS of_device ON of_device.scope = 'device' AND of_device.subject = state.device_id
          CROSS JOIN v_deaf
+         CROSS JOIN (SELECT max(now()) AS at FROM ledger_start) AS clock
          CROSS JOIN LATERAL greatest(
                since, first_seen_ts, (SELECT started_at FROM ledger_start)) AS known_from
          CROSS JOIN LATERAL (
-               SELECT tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, now()))))
+               SELECT tstzmultirange(tstzrange(known_from, greatest(known_from, least(until, at))))
                       - coalesce(of_site.times, '{}') - coalesce(of_device.times, '{}') - deaf
                OFFSET 0) AS observed (times)
     ), total AS (
@@ -332,9 +343,9 @@ BEGIN ATOMIC
                AND coalesce(silent_to, 'infinity') > coalesce(since, '-infinity')
           LEFT JOIN LATERAL (
                SELECT sum(upper(silent) - lower(silent))
-                 FROM unnest(period.times * tstzmultirange(tstzrange(silent_from, least(silent_to, now())))) AS silent
+                 FROM unnest(period.times * tstzmultirange(tstzrange(silent_from, least(silent_to, at)))) AS silent
                ) AS part (length) ON silent_from IS NOT NULL -- a range from null would be one without a bound
-         GROUP BY period.device_id, period.site_id, period.times
+         GROUP BY period.device_id, period.site_id, period.times, period.at
     )
     SELECT device_id, site_id, observed, justify_hours(silent),
            1 - extract(epoch FROM silent) / nullif(extract(epoch FROM observed), 0),

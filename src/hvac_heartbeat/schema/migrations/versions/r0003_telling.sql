@@ -155,10 +155,10 @@ BEGIN ATOMIC
               LEFT JOIN (SELECT device_id, max(silent_from) AS silent_from, max(silent_to) AS silent_to
                            FROM silence WHERE silent_to > now() - interval '3 minutes'
                           GROUP BY device_id) AS back ON back.device_id = state.device_id
+             CROSS JOIN (SELECT max(stale_after) AS stale_after FROM v_quiet_rule WHERE scope = 'fleet') AS fleet
              CROSS JOIN v_heard_from
              CROSS JOIN LATERAL (
-                   SELECT coalesce(own.stale_after, site.stale_after,
-                                   (SELECT stale_after FROM v_quiet_rule WHERE scope = 'fleet'),
+                   SELECT coalesce(own.stale_after, site.stale_after, fleet.stale_after,
                                    interval '120 seconds') AS stale_after) AS rule
              CROSS JOIN LATERAL (SELECT greatest(v_heard_from.heard_from, own.maintained_until,
                                                  site.maintained_until) AS heard_from) AS grace
@@ -248,6 +248,16 @@ END;
 
 -- -------------------------------------------------------------------------------------------- what is to be told
 
+-- Whether heartbeats of a time were written late, as when a queue is drained. (Here and below, what reads device_state
+-- is a function, because where that is on shards no statement can read it and write what is not.)
+CREATE OR REPLACE FUNCTION were_written_late(since timestamptz, until timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT count(*) FILTER (WHERE updated_at - last_seen_ts > interval '60 seconds') >= greatest(3, 0.01 * count(*))
+      FROM device_state
+     WHERE last_seen_ts >= since AND last_seen_ts <= until;
+END;
+
 -- The silence of the whole fleet: begin it, end it, look for evidence that it was us, and keep that as a deaf interval.
 -- A sweep that comes late begins and ends it at once.
 CREATE OR REPLACE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, together timestamptz,
@@ -280,10 +290,7 @@ BEGIN
                         WHEN ended_at IS NULL AND EXISTS (
                              SELECT FROM quiet_devices('infinity') WHERE device_id = canary AND out_from IS NOT NULL)
                         THEN 'the canary was not heard'
-                        WHEN (SELECT count(*) FILTER (WHERE updated_at - last_seen_ts > interval '60 seconds')
-                                     >= greatest(3, 0.01 * count(*))
-                                FROM device_state
-                               WHERE last_seen_ts >= silent_from AND last_seen_ts <= coalesce(ended_at, now()))
+                        WHEN were_written_late(silent_from, coalesce(ended_at, now()))
                         THEN 'heartbeats were written late' END AS evidence
               FROM fleet_silence
              WHERE evidence IS NULL AND coalesce(ended_at > now() - interval '1 hour', true)) AS found
@@ -299,6 +306,30 @@ BEGIN
 END
 $$;
 
+-- The devices of the open episodes, and when the last of their silences since then ended that counted.
+CREATE OR REPLACE FUNCTION devices_of_open_episodes()
+RETURNS TABLE (device_id text, last_seen_ts timestamptz, stale_after interval, last_return timestamptz)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT lasting.device_id, last_seen_ts, stale_after,
+           (SELECT max(silent_to) FROM silence
+             WHERE silence.device_id = rule.device_id AND silence.silent_from >= lasting.silent_from
+               AND silent_to - silence.silent_from > stale_after)
+      FROM episode AS lasting
+      JOIN device_state AS state ON state.device_id = lasting.device_id
+      JOIN v_stale_after AS rule ON rule.device_id = state.device_id
+     WHERE closed_at IS NULL;
+END;
+
+-- The devices that were deleted while their episode is open.
+CREATE OR REPLACE FUNCTION gone_devices() RETURNS TABLE (device_id text)
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT device_id FROM episode WHERE closed_at IS NULL
+    EXCEPT
+    SELECT episode.device_id FROM episode JOIN device_state USING (device_id) WHERE closed_at IS NULL;
+END;
+
 -- Close what is over. A device is heard again when a heartbeat came, not when a time of grace began: missing data never
 -- says that a device is back. It is back since the end of its last silence that counted.
 CREATE OR REPLACE FUNCTION close_episodes() RETURNS bigint
@@ -309,22 +340,15 @@ DECLARE
     closed bigint;
 BEGIN
     UPDATE episode SET closed_at = now(), told_closed = true
-     WHERE closed_at IS NULL AND NOT EXISTS (SELECT FROM device_state WHERE device_id = episode.device_id);
+     WHERE closed_at IS NULL AND device_id IN (SELECT device_id FROM gone_devices());
     GET DIAGNOSTICS gone = ROW_COUNT;
     UPDATE episode
        SET closed_at = now(), returned_at = coalesce(back.last_return, back.last_seen_ts),
            told_closed = NOT (told_open OR told_flapping)
-      FROM (SELECT lasting.device_id, last_seen_ts,
-                   (SELECT max(silent_to) FROM silence
-                     WHERE silence.device_id = lasting.device_id AND silence.silent_from >= lasting.silent_from
-                       AND silent_to - silence.silent_from > stale_after) AS last_return
-              FROM episode AS lasting
-              JOIN device_state AS state ON state.device_id = lasting.device_id
-              JOIN v_stale_after AS rule ON rule.device_id = lasting.device_id
-             WHERE closed_at IS NULL AND last_seen_ts > lasting.silent_from
-               AND last_seen_ts >= now() - stale_after
-               AND last_seen_ts <= now() + interval '5 minutes') AS back
+      FROM devices_of_open_episodes() AS back
      WHERE episode.device_id = back.device_id AND closed_at IS NULL
+       AND last_seen_ts > silent_from AND last_seen_ts >= now() - stale_after
+       AND last_seen_ts <= now() + interval '5 minutes'
        AND NOT (is_flapping AND coalesce(back.last_return > now() - interval '15 minutes', false));
     GET DIAGNOSTICS closed = ROW_COUNT;
     -- Nothing is told of a device in maintenance.

@@ -1,0 +1,1 @@
+"""The fleet page: what a person on duty looks at (docs/page.md)."""
