@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -46,6 +47,17 @@ def test_nothing_is_served_without_the_token(closed: Client, authorization: str)
         response, body = closed.ask(path, method, authorization=authorization)
         assert (response.status, json.loads(body)) == (401, {"message": "the token is missing or wrong"})
         assert response.getheader("www-authenticate") == 'Bearer realm="hvac-heartbeat"'
+
+
+def test_who_has_no_token_fills_no_memory(closed: Client) -> None:
+    megabytes = "x" * 8_000_000
+    tracemalloc.start()
+    for path in ("/heartbeat", "/sign-in"):
+        sent = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        assert closed.ask(path, "POST", megabytes)[0].status == 401
+        assert tracemalloc.get_traced_memory()[1] - sent < 12_000_000, path  # with the client's own copy of it
+    tracemalloc.stop()
 
 
 def test_with_the_token_everything_is_whatever_name_it_is_asked_by(closed: Client) -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from hvac_heartbeat.aws.handler import lambda_handler
 from hvac_heartbeat.local.http_event import http_api_event, joined
-from hvac_heartbeat.local.web.access import Access
+from hvac_heartbeat.local.web.access import LONGEST_FORM, Access
 from hvac_heartbeat.local.web.routes import Answer, Request, Routes
 
 if TYPE_CHECKING:
@@ -131,16 +131,20 @@ class _Request(BaseHTTPRequestHandler):
             self._pass_on(int(length))
 
     def _pass_on(self, length: int) -> None:
+        headers = joined(self.headers.items())
         try:
-            body = self.rfile.read(length)
+            # Without the token nobody fills our memory, and is answered as everybody is: when all has come.
+            body = self.rfile.read(length if self.server.access.knows(headers) else min(length, LONGEST_FORM))
+            missing = length - len(body)
+            while missing and (dropped := self.rfile.read(min(missing, LONGEST_FORM))):
+                missing -= len(dropped)
         except TimeoutError:
             self.send_error(HTTPStatus.REQUEST_TIMEOUT)
             return
-        if len(body) < length:  # what has come may be whole JSON all the same
+        if missing:  # what has come may be whole JSON all the same
             self.send_error(HTTPStatus.BAD_REQUEST)
             return
         started = time.perf_counter()
-        headers = joined(self.headers.items())
         if (read := self._read(body, headers)) is not None:
             took_ms = (time.perf_counter() - started) * 1000
             self.server.heard(Exchange(self.command, self.path, read.status, took_ms, is_read=True))

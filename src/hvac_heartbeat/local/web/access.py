@@ -25,7 +25,7 @@ _TOKEN: Final = re.compile(r"[!-~]{16,512}")
 _OPEN: Final = frozenset({"/static/page.css", "/static/icon.svg"})
 _COOKIE: Final = "hvac_heartbeat"
 _COOKIE_S: Final = 30 * 86_400  # a screen on a wall stays signed in
-_LONGEST_FORM: Final = 4_096  # bytes: a token, each sign of it percent-encoded, and more
+LONGEST_FORM: Final = 4_096  # bytes: a token, each sign of it percent-encoded, and more
 _BEARER: Final = {"www-authenticate": 'Bearer realm="hvac-heartbeat"'}
 
 
@@ -52,10 +52,13 @@ class Access:
             return json_answer({"message": "a page of another site may not send this"}, HTTPStatus.FORBIDDEN)
         if self._token is not None and (request.method, request.path) == ("POST", SIGN_IN):
             return self._sign_in(body)
-        is_open = self._token is None or (request.method in READING and request.path in _OPEN)
-        return None if is_open or self._is_known(request.headers) else _unknown(request)
+        is_open = request.method in READING and request.path in _OPEN
+        return None if is_open or self.knows(request.headers) else _unknown(request)
 
-    def _is_known(self, headers: Mapping[str, str]) -> bool:
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Say whether a request has the token, or a cookie for it; without a token everybody is known."""
+        if self._token is None:
+            return True
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and self._is_token(token.strip()):
             return True
@@ -72,7 +75,7 @@ class Access:
         return hmac.new((self._token or "").encode(), b"cookie", hashlib.sha256).hexdigest()
 
     def _sign_in(self, body: bytes) -> Answer:
-        given = parse_qs(body[:_LONGEST_FORM].decode(errors="replace")).get("token", [""])[0]
+        given = parse_qs(body[:LONGEST_FORM].decode(errors="replace")).get("token", [""])[0]
         if not self._is_token(given.strip()):
             return _form(is_wrong=True)
         cookie = f"{_COOKIE}={self._cookie()}; Path=/; Max-Age={_COOKIE_S}; HttpOnly; SameSite=Strict"
