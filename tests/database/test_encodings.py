@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
 import pytest
 
 from hvac_heartbeat.aws.handler import lambda_handler, reset
+from hvac_heartbeat.local.page import views
+from hvac_heartbeat.local.read_model.model import ReadModel
+from hvac_heartbeat.local.web import api
+from hvac_heartbeat.local.web.routes import Request, Routes
+from hvac_heartbeat.settings import Settings
 from tests.conftest import TABLE_AND_VIEW, Database
 
 if TYPE_CHECKING:
@@ -70,3 +76,17 @@ def test_a_character_that_the_database_lacks_rejects_its_own_heartbeat(encoded: 
     assert _send("日本")["status"] == (200 if takes_any else 400)
     assert _send("日本", "b")["status"] == (200 if takes_any else 207)
     assert [device for device, _ in _stored(encoded)] == (["b", "日本"] if takes_any else ["b"])
+
+
+def test_what_cannot_be_stored_is_not_found(encoded: psycopg.Connection) -> None:
+    _send("Zürich")
+    model = ReadModel(Settings.from_environment(os.environ))
+    routes = Routes(api.routes(model) | views.routes(model))
+    name = quote("日本")
+    for path, query in ((f"/devices/{name}", ""), (f"/sites/{name}", ""), ("/device", f"id={name}")):
+        answer = routes.answer(Request("GET", path, query))
+        assert answer is not None
+        assert answer.status == 404
+    assert (device := model.device("Zürich")) is not None
+    assert device.site_id == "Süd"
+    model.close()

@@ -107,6 +107,19 @@ def test_a_server_that_is_lost_and_back_is_said(browser: Browser, shown: Shown) 
         expect(said.get_by_role("status")).to_have_text(re.compile(r"Back since [\d:]{8} UTC\."))
 
 
+def test_a_proxy_that_answers_itself_is_not_taken_for_the_server(browser: Browser, shown: Shown) -> None:
+    shown.beat(("ahu-1", "north"))
+    with opened(browser, shown.url) as (page, _):
+        page.goto("/")
+        title, said = page.title(), page.locator("#connection")
+        page.route("/", lambda route: route.fulfill(status=429, content_type="text/html", body="<main>Too many</main>"))
+        expect(said).to_contain_text("Somebody else answers for the server since")
+        expect(page.locator(".tiles li")).to_have_count(1)
+        assert page.title() == title
+        page.unroute("/")
+        expect(said).to_contain_text("Back since")
+
+
 def test_a_database_that_is_away_is_said_and_what_was_seen_stays(
     browser: Browser, shown: Shown, database: Database
 ) -> None:

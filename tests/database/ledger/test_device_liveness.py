@@ -28,6 +28,15 @@ def test_a_device_is_online_for_120_seconds_and_stale_a_microsecond_later(ledger
     assert liveness(ledger, "08:02:00.000001") == "stale"
 
 
+def test_a_ledger_whose_start_was_lost_judges_all_the_same(ledger: Ledger) -> None:
+    """A schema that was restored without its rows has none."""
+    ledger.heartbeat("a", at("08:00"))
+    ledger.connection.execute("DELETE FROM ledger_start")
+    assert liveness(ledger, "08:02") == "online"
+    assert liveness(ledger, "08:03") == "stale"
+    assert ledger.one("SELECT silent FROM device_availability(NULL, NULL)") == (timedelta(minutes=3),)
+
+
 def test_stale_is_what_v_devices_stale_lists(ledger: Ledger) -> None:
     """That view's clock is the server's, so the ages are real ones, and so is this clock for once."""
     ledger.connection.execute("UPDATE clock.time SET now = pg_catalog.now()")

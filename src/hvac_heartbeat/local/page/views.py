@@ -14,6 +14,7 @@ from msgspec import structs
 from hvac_heartbeat.errors import StoreUnavailable
 from hvac_heartbeat.local.page.render import render
 from hvac_heartbeat.local.page.timeline import timeline
+from hvac_heartbeat.local.read_model.connection import NeverStored
 from hvac_heartbeat.local.read_model.model import ReadModel
 from hvac_heartbeat.local.read_model.paging import KeyRefused
 from hvac_heartbeat.local.web.routes import RETRY_AFTER_S, Answer, BadRequest, NotFound, Request, View
@@ -58,7 +59,7 @@ class Pages:
             return structs.replace(away, headers={"retry-after": str(RETRY_AFTER_S)})
         except (BadRequest, KeyRefused) as error:
             return self._page("missing.html", HTTPStatus.BAD_REQUEST, what=str(error))
-        except NotFound as error:
+        except (NotFound, NeverStored) as error:
             return self._page("missing.html", HTTPStatus.NOT_FOUND, what=str(error))
 
     def fleet(self, request: Request) -> Answer:

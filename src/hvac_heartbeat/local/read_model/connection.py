@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
+from hvac_heartbeat.errors import HvacHeartbeatError
 from hvac_heartbeat.local.formats import set_formats
 from hvac_heartbeat.local.read_model import STATEMENTS
 from hvac_heartbeat.store.connection import cancel_and_close, connect
@@ -26,6 +27,10 @@ T = TypeVar("T")
 # Compiling takes longer than the statements do.
 _BEGIN: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TIME ZONE 'UTC'; SET LOCAL jit = off"
 _REMEMBERED_S: Final = 1.0  # everybody who asks a server that does not answer would wait for it, one after the other
+
+
+class NeverStored(HvacHeartbeatError):
+    """Nothing of this name is stored: it has a character that the database's encoding lacks."""
 
 
 class Snapshot:
@@ -71,6 +76,7 @@ class ReadConnection:
 
         Raises:
             StoreUnavailable: the database did not answer.
+            NeverStored: a name cannot be in this database.
             psycopg.DataError: a parameter is of no type that the statement takes.
         """
         with self._lock:
@@ -84,6 +90,8 @@ class ReadConnection:
                     if not was_open or isinstance(error, DeadlinePassed):
                         raise
                     return self._read(ask)
+            except psycopg.errors.UntranslatableCharacter as error:
+                raise NeverStored from error
             except psycopg.DataError:
                 raise
             except psycopg.Error as error:

@@ -25,6 +25,7 @@ from urllib.parse import parse_qsl, unquote
 import msgspec
 
 from hvac_heartbeat.errors import HvacHeartbeatError, StoreUnavailable
+from hvac_heartbeat.local.read_model.connection import NeverStored
 from hvac_heartbeat.local.read_model.model import LedgerMissing
 
 RETRY_AFTER_S: Final = 5
@@ -127,7 +128,7 @@ def _seen(view: View, request: Request) -> Answer:
         return json_answer(
             {"message": str(error), "field": error.field, "reason": error.reason}, HTTPStatus.BAD_REQUEST
         )
-    except NotFound as error:
+    except (NotFound, NeverStored) as error:
         return json_answer({"message": str(error)}, HTTPStatus.NOT_FOUND)
     except (StoreUnavailable, LedgerMissing) as error:
         again = {"retry-after": str(RETRY_AFTER_S)}

@@ -59,11 +59,16 @@ async function refresh() {
 }
 
 function show(answer, text) {
+  const tag = answer.headers.get("etag");
+  const next = tag && tag === etag ? null : new DOMParser().parseFromString(text, "text/html");
+  if (next && !next.getElementById("connection")) { // a proxy's own page, for one that asks too often
+    lose("Somebody else answers for the server");
+    return;
+  }
   ahead = (Date.parse(answer.headers.get("date")) || Date.now()) - Date.now();
   find();
-  if (answer.headers.get("etag") === etag) return;
-  etag = answer.headers.get("etag");
-  const next = new DOMParser().parseFromString(text, "text/html");
+  if (!next) return;
+  etag = tag;
   const focused = document.activeElement;
   for (const part of ["main", "nav"]) {
     const [old, anew] = [document.querySelector(part), next.querySelector(part)];

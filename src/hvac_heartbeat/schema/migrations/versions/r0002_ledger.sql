@@ -268,7 +268,7 @@ SELECT state.device_id, state.site_id, last_seen_ts,
   JOIN v_stale_after AS rule ON rule.device_id = state.device_id
   LEFT JOIN v_in_maintenance AS maintained ON maintained.device_id = state.device_id
  CROSS JOIN v_deaf
- CROSS JOIN (SELECT max(now()) AS at FROM ledger_start) AS clock
+ CROSS JOIN (SELECT coalesce(max(now()), now()) AS at FROM ledger_start) AS clock
  CROSS JOIN LATERAL (
        SELECT CASE WHEN NOT isfinite(last_seen_ts) OR last_seen_ts - at > interval '5 minutes' THEN 'unknown'
                    WHEN at - last_seen_ts <= stale_after THEN 'online'
@@ -324,7 +324,7 @@ BEGIN ATOMIC
           LEFT JOIN maintenance AS of_site   ON of_site.scope = 'site'     AND of_site.subject = state.site_id
           LEFT JOIN maintenance AS of_device ON of_device.scope = 'device' AND of_device.subject = state.device_id
          CROSS JOIN v_deaf
-         CROSS JOIN (SELECT max(now()) AS at FROM ledger_start) AS clock
+         CROSS JOIN (SELECT coalesce(max(now()), now()) AS at FROM ledger_start) AS clock
          CROSS JOIN LATERAL greatest(
                since, first_seen_ts, (SELECT started_at FROM ledger_start)) AS known_from
          CROSS JOIN LATERAL (
