@@ -1,7 +1,6 @@
-"""Five million devices, one heartbeat a minute each, for ten minutes, with the checkpoints that come and a vacuum.
+"""Five million devices, one heartbeat a minute each, for ten minutes, with the vacuums and checkpoints that come.
 
-The vacuum is ours, at half time: none would come by itself, because updates tidy their page before it is due. Before
-all that the handler and its floor write for a while as fast as they can, in random order: what there is in reserve.
+Before that the handler and its floor write for a while as fast as they can, in random order: what there is in reserve.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING, Any
-
-import psycopg
 
 from benchmarks import fleet
 from benchmarks.container import STRIDE
@@ -39,7 +36,7 @@ STAGED = 20  # batches of each connection of the floor
 # What docs/performance.md advises for a large fleet. checkpoint_timeout stays at five minutes, so that some come.
 SETTINGS = {"shared_buffers": "2GB", "max_wal_size": "16GB", "max_connections": "200"}
 LOOK = """
-SELECT n_tup_upd, n_tup_hot_upd, vacuum_count + autovacuum_count AS vacuums, pg_total_relation_size(relid) AS bytes,
+SELECT n_tup_upd, n_tup_hot_upd, autovacuum_count, pg_total_relation_size(relid) AS bytes,
        (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::int8 AS wal,
        (SELECT checkpoint_lsn::text FROM pg_control_checkpoint())
   FROM pg_stat_user_tables
@@ -92,23 +89,17 @@ def _hold(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Let the containers write at the fleet's pace; return a row for each minute, and one for all of them."""
     visible = database.server.postmaster is not None
-    with (
-        ThreadPoolExecutor(1) as aside,
-        containers(devices, batch, count, seconds, devices / 60 / count) as running,
-    ):
+    with containers(devices, batch, count, seconds, devices / 60 / count) as running:
         backends = database.backends()
         before = cpu_ns(backends) if visible else 0
         began = time.perf_counter()
         looks = [_look(database, began)]
-        vacuum = None
         for container in running:
             tell(container, "go")
         while (elapsed := time.perf_counter() - began) < seconds - 0.1:
             progress("at the fleet's pace", elapsed / seconds)
             time.sleep(min(LOOK_EVERY_S, seconds - elapsed))
             looks.append(_look(database, began))
-            if vacuum is None and elapsed > seconds / 2:
-                vacuum = aside.submit(_vacuum, database.conninfo)
         reports = [json.loads(hear(container)) for container in running]
         wall = time.perf_counter() - began
         server_s = (cpu_ns(backends) - before) / 1e9 if visible else None
@@ -145,17 +136,10 @@ def _between(first: dict[str, Any], last: dict[str, Any], looks: list[dict[str, 
         "hot": round((last["n_tup_hot_upd"] - first["n_tup_hot_upd"]) / max(updated, 1), 4),
         "wal_mb": round((last["wal"] - first["wal"]) / 2**20),
         "checkpoints": len({look["checkpoint_lsn"] for look in looks}) - 1,
-        "vacuums": last["vacuums"] - first["vacuums"],
+        "vacuums": last["autovacuum_count"] - first["autovacuum_count"],
         "table_mb": round(last["bytes"] / 2**20),
         "growth_mb": round((last["bytes"] - first["bytes"]) / 2**20, 1),
     }
-
-
-def _vacuum(conninfo: str) -> None:
-    """Vacuum the table as gently as autovacuum does."""
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute("SET vacuum_cost_delay = '2ms'")
-        connection.execute("VACUUM device_state")
 
 
 def _look(database: Database, began: float) -> dict[str, Any]:
