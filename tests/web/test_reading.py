@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 from threading import Thread
 from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.web.conftest import listening
 
 if TYPE_CHECKING:
     from tests.database.read_model.conftest import Fleet
@@ -69,3 +74,14 @@ def test_reads_are_heard_of_as_reads(fleet: Fleet, client: Client) -> None:
     assert [(one.method, one.path, one.status, one.is_read) for one in client.heard] == [
         *(("GET", "/fleet", 200, True), ("GET", "/health", 200, False), ("PUT", "/fleet", 405, True)),
     ]
+
+
+def test_a_server_that_is_closed_answers_nobody_on_an_open_connection() -> None:
+    with listening({}) as client:
+        connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=20)
+        connection.request("POST", "/nowhere")
+        assert connection.getresponse().read()
+    connection.request("POST", "/heartbeat", "{}")
+    with pytest.raises(ConnectionError):
+        connection.getresponse()
+    connection.close()

@@ -64,9 +64,15 @@ class Gateway(ThreadingHTTPServer):
         super().__init__((host, port), _Request)
         self._host = host
         self._container = Lock()
+        self.is_closed = False
         self.heard = heard
         self.routes = routes
         self.access = access
+
+    def server_close(self) -> None:
+        """Close it; what still comes over open connections gets no answer."""
+        self.is_closed = True
+        super().server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing where a client has hung up."""
@@ -118,6 +124,9 @@ class _Request(BaseHTTPRequestHandler):
         self._answer(code, _JSON, f'{{"message":"{HTTPStatus(code).phrase}"}}'.encode())
 
     def _take(self) -> None:
+        if self.server.is_closed:
+            self.close_connection = True
+            return
         length = self.headers.get("content-length", "0")
         if not (self.command.isascii() and self.command.isprintable() and self.path.isprintable()):
             self.send_error(HTTPStatus.BAD_REQUEST)
