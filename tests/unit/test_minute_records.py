@@ -1,166 +1,18 @@
-"""The metrics of a minute's records are those that a line for each invocation would have said."""
+"""When a record of a minute is written, and what is written at once."""
 
 from __future__ import annotations
 
-import json
-import random
 import signal
-from collections import Counter, defaultdict
 from threading import Thread
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hvac_heartbeat.aws import invocation_log
-from hvac_heartbeat.aws.invocation_log import SLOW_MS, InvocationLog
+from hvac_heartbeat.aws.invocation_log import SLOW_MS
 from hvac_heartbeat.aws.triggers.base import Direct, Trigger
 from hvac_heartbeat.aws.triggers.batches import Sqs
-from hvac_heartbeat.aws.triggers.http_gateways import HttpApi
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.outcome import Complaint, Complaints, Outcome, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-CONTAINERS = 20
-INVOCATIONS = 500  # of each
-TENTH = 0.1
-CONTEXT = SimpleNamespace(function_name="hvac-heartbeat-updater", aws_request_id="11111111-2222-3333-4444-555555555555")
-START = 1_790_000_000.0
-
-Metrics = tuple[Counter[tuple[str, ...]], dict[tuple[str, ...], list[float]]]
-
-
-class Clock:
-    """The time that a log looks at."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def time(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    clock = Clock()
-    monkeypatch.setattr(invocation_log, "time", clock)
-    before = signal.getsignal(signal.SIGTERM)
-    yield clock
-    signal.signal(signal.SIGTERM, before)
-
-
-def trigger(
-    kind: Callable[[Any], Trigger] = Direct, verdicts: tuple[Verdict, ...] = (Verdict.UPDATED,), ignored: int = 0
-) -> Trigger:
-    """Return an event of a trigger with what became of it."""
-    found = kind({})
-    rejected = [
-        Complaint("site_id", "is missing", index) for index, one in enumerate(verdicts) if one is Verdict.REJECTED
-    ]
-    found.outcome = Outcome(
-        record_ids=["event"],
-        owners=[0] * len(verdicts),
-        device_ids=["d"] * len(verdicts),
-        verdicts=[*verdicts],
-        rejected=Complaints(len(rejected), rejected),
-        ignored=Complaints(ignored),
-        failure=StoreUnavailable("away") if Verdict.FAILED in verdicts else None,
-    )
-    return found
-
-
-def trouble(**outcome: Any) -> Trigger:
-    """Return an event whose heartbeats, if it had any, went well."""
-    found = trigger(verdicts=())
-    found.outcome = Outcome(**outcome)
-    return found
-
-
-def add(log: InvocationLog, found: Trigger, total_ms: float = 2.0, *, each: bool = False) -> None:
-    log.add(found, CONTEXT, refused=None, each=each, database_ms=total_ms / 2, total_ms=total_ms)
-
-
-def warm(clock: Clock) -> InvocationLog:
-    """Return the log of a container that has just logged its cold start."""
-    log = InvocationLog()
-    add(log, trigger())
-    clock.now += TENTH
-    return log
-
-
-def said(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-
-def metrics(lines: list[dict[str, Any]]) -> Metrics:
-    """Return what CloudWatch has after these lines, by minute, trigger and metric: the sums and every time."""
-    sums: Counter[tuple[str, ...]] = Counter()
-    times: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    for line in lines:
-        if "_aws" not in line:
-            continue
-        (directive,) = line["_aws"]["CloudWatchMetrics"]
-        for metric in directive["Metrics"]:
-            key = (str(line["_aws"]["Timestamp"] // 60_000), line["trigger"], metric["Name"])
-            values = line[metric["Name"]] if isinstance(line[metric["Name"]], list) else [line[metric["Name"]]]
-            assert len(values) <= 100, 'the most that a metric may have ("Specification: Embedded metric format")'
-            if metric["Unit"] == "Count":
-                sums[key] += sum(values)
-            else:
-                times[key] += values
-    return sums, {key: sorted(values) for key, values in times.items()}
-
-
-def fleet_of_containers(seed: int) -> Iterator[list[tuple[float, Trigger, float]]]:
-    """Give the invocations of each container: when, of what trigger with what outcome, and how long."""
-    chance = random.Random(seed)  # noqa: S311 - what happens
-    for _ in range(CONTAINERS):
-        pause = chance.choice([0.05, 1.0, 20.0, 90.0])
-        now = START + chance.uniform(0, 60)
-        invocations = []
-        for _ in range(INVOCATIONS):
-            now += chance.expovariate(1 / pause)
-            kind = chance.choice([Direct, HttpApi, Sqs])
-            verdicts = chance.choices([*Verdict], [95, 3, 1, 1], k=chance.choice([1, 1, 1, 10]))
-            ignored = chance.choices([0, 1], [95, 5])[0]
-            total_ms = chance.choices([chance.expovariate(1 / 20), SLOW_MS + 1], [99, 1])[0]
-            invocations.append((now, trigger(kind, tuple(verdicts), ignored), total_ms))
-        yield invocations
-
-
-def test_what_ten_thousand_invocations_of_twenty_containers_said_adds_up(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """To the same sums and the same times, in the same minute of the same trigger, as with a line for each."""
-    heard: dict[bool, list[dict[str, Any]]] = {}
-    for each in (True, False):
-        for invocations in fleet_of_containers(seed=15):
-            log = InvocationLog()
-            for clock.now, found, total_ms in invocations:
-                add(log, found, total_ms, each=each)
-            log.flush()
-        heard[each] = said(capsys)
-    assert metrics(heard[False]) == metrics(heard[True])
-    assert sum(len(line["total_ms"]) for line in heard[False] if line["message"] == "invocations") > 6_000
-
-
-def test_a_container_that_is_killed_takes_a_minute_of_clean_counts_with_it_and_nothing_else(
-    clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for invocations in fleet_of_containers(seed=16):
-        log = InvocationLog()
-        for clock.now, found, total_ms in invocations:
-            add(log, found, total_ms)
-        heard, _ = metrics(said(capsys))
-        log.flush()
-        lost = {key: count for key, count in metrics(said(capsys))[0].items() if count}
-        assert {minute for minute, _, _ in lost} <= {str(int(clock.now // 60))}
-        assert {name for _, _, name in lost} <= {"updated", "outdated"}
-        for name, verdict in (("rejected", Verdict.REJECTED), ("failed", Verdict.FAILED)):
-            happened = sum(found.outcome.verdicts.count(verdict) for _, found, _ in invocations)
-            assert sum(count for (_, _, metric), count in heard.items() if metric == name) == happened
+from hvac_heartbeat.outcome import Verdict
+from tests.unit.minute_log import Clock, add, said, trigger, trouble, warm
 
 
 def test_a_clean_invocation_writes_nothing_and_its_minute_writes_one_record(

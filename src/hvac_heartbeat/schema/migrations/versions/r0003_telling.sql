@@ -27,8 +27,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS episode_open ON episode (device_id) WHERE clos
 CREATE INDEX IF NOT EXISTS episode_untold ON episode (site_id) WHERE NOT told_closed;
 CREATE INDEX IF NOT EXISTS episode_closed_at ON episode (closed_at);
 
--- Times in which almost nobody or many at once were not heard, or only late. Where there is evidence that it was us, a deaf interval is made
--- of it.
+-- Times in which almost nobody or many at once were not heard, or only late. Where there is evidence that it was us, a
+-- deaf interval is made of it.
 CREATE TABLE IF NOT EXISTS fleet_silence (
     silent_from timestamptz NOT NULL,
     opened_at   timestamptz PRIMARY KEY,
