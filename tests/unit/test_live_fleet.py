@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hvac_heartbeat.cli.simulation import say
 from hvac_heartbeat.local.fleet import LiveFleet
 from hvac_heartbeat.local.fleet.incidents import MINUTE, SECOND
 from hvac_heartbeat.local.fleet.readings import Readings
@@ -89,3 +90,8 @@ def test_one_device_at_one_site_is_a_fleet_too() -> None:
     simulated = LiveFleet(1, devices=1, sites=1, length=10 * MINUTE)
     assert {incident.kind for incident in simulated.incidents.seen} == {"site", "gateway", "device", "uploads"}
     assert len(list(simulated.beats())) > 1
+
+
+def test_what_a_server_says_is_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    say("503 \x1b[2J\nnext line")
+    assert capsys.readouterr().out == "503 \N{REPLACEMENT CHARACTER}[2J\nnext line\n"

@@ -48,7 +48,8 @@ _HINT: Final = (
 
 
 def say(text: str) -> None:
-    console.print(text, markup=False, soft_wrap=True)
+    # What a server or a device says is among it.
+    console.print("\n".join(map(printable, text.split("\n"))), markup=False, soft_wrap=True)
 
 
 class Onlooker:
@@ -194,7 +195,7 @@ def _show_comparison(found: Comparison) -> None:
             f"{found.uncertain} silences are not compared: a heartbeat in them got no answer and may have been written."
         )
     for difference in found.differences[:_SHOWN]:
-        say(printable(difference))
+        say(difference)
     if len(found.differences) > _SHOWN:
         say(f"… and {len(found.differences) - _SHOWN} differences more.")
     if not found.differences:
