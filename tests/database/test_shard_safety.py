@@ -1,4 +1,4 @@
-"""What a distributed PostgreSQL asks of a statement that writes (docs/decisions/0032), held against what is sent.
+"""What a distributed PostgreSQL asks of a statement that writes (docs/decisions/0031), held against what is sent.
 
 Citus refuses a call behind ON CONFLICT that is not immutable, and in an UPDATE or DELETE one that is volatile, or that
 is stable and looks at a column. PostgreSQL says itself what a statement calls, and how volatile that is.

@@ -29,7 +29,7 @@ VALUES ($1::text, $2::text, least($3::timestamptz, now()), $4::text, $5::text, $
 
 -- name: upsert
 -- Writes {rows}, one or many. What is outdated is not written, nor counted. Behind ON CONFLICT everything is immutable,
--- because a distributed PostgreSQL refuses anything else there (docs/decisions/0032): timestamptz + interval is not, as
+-- because a distributed PostgreSQL refuses anything else there (docs/decisions/0031): timestamptz + interval is not, as
 -- days depend on the session's time zone, but timestamp + interval is. (A difference of two times would be, too, but
 -- servers before 17 cannot subtract from infinity, which another program may have written.)
 INSERT INTO device_state AS stored
