@@ -193,20 +193,14 @@ def _month(trigger: Trigger, devices: int) -> str:
     return f"{dollars(parts[0])} + {dollars(parts[1])} = **{dollars(sum(parts))}**"
 
 
-def of_a_million(trigger: Trigger, devices: int = 100_000) -> dict[str, float]:
+def a_million(devices: int = 100_000) -> str:
     """Dollars for a million heartbeats, by what they are paid for."""
-    names = ("the way in", "requests", "computing", "log")
-    parts = dict(zip(names, (carriage(trigger, devices), *function(trigger, devices)), strict=True))
-    parts["together"] = sum(parts.values())
-    return {name: amount / (devices * HEARTBEATS_A_MONTH / MILLION) for name, amount in parts.items()}
-
-
-def a_million() -> str:
-    """The table of what a million heartbeats cost by each way in."""
     lines = ["| way in | in an invocation | the way in | requests | computing | log | together |", "|---" * 7 + "|"]
     for trigger in TRIGGERS:
-        *cells, total = (f"{amount:.3f}" for amount in of_a_million(trigger).values())
-        lines.append(f"| {trigger.name} | {batch(trigger, 100_000)} | {' | '.join(cells)} | **{total}** |")
+        parts = carriage(trigger, devices), *function(trigger, devices)
+        each = [part / (devices * HEARTBEATS_A_MONTH / MILLION) for part in (*parts, sum(parts))]
+        *cells, total = (f"{amount:.3f}" for amount in each)
+        lines.append(f"| {trigger.name} | {batch(trigger, devices)} | {' | '.join(cells)} | **{total}** |")
     return "\n".join(lines)
 
 

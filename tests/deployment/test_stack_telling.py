@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hvac_heartbeat.schema.migrations.versions import r0002_ledger, r0003_telling
 from tests.conftest import Database, TestServer, _new_database
+from tests.database.dark_site import darken
 from tests.deployment.conftest import ARCHITECTURE
 from tests.deployment.emulator import ACCOUNT, REGION, eventually
 from tests.deployment.stacks import Stack, database_parameters, emulated, make_bucket
@@ -35,16 +35,7 @@ def dark_database(server: TestServer, template: str) -> Iterator[Database]:
     """A database with the ledger and telling, in which building-a has been silent for five minutes."""
     for database in _new_database(server, template):
         with database.connect() as connection:
-            for statements in (r0002_ledger.SQL, r0003_telling.SQL):
-                with connection.transaction():
-                    connection.execute(statements.encode())
-            connection.execute(
-                "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
-                " SELECT 'd' || n, CASE WHEN n <= 3 THEN 'building-a' ELSE 's' || n END, seen, seen"
-                "   FROM generate_series(1, 9) AS n,"
-                "        LATERAL (SELECT now() + CASE WHEN n <= 3 THEN interval '-5min' ELSE '4min' END AS seen) AS b;"
-                " DELETE FROM first_heartbeat"
-            )
+            darken(connection, "building-a", alive_at="4 min")
         yield database
 
 

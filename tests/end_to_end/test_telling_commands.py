@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hvac_heartbeat.schema.migrations.versions import r0002_ledger, r0003_telling
+from tests.database.dark_site import darken
 from tests.end_to_end.command import is_one_line
 
 if TYPE_CHECKING:
@@ -21,16 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def dark(connection: psycopg.Connection, environment: dict[str, str]) -> None:
     """Building-a has been silent for five minutes; six others are well."""
-    for statements in (r0002_ledger.SQL, r0003_telling.SQL):
-        with connection.transaction():
-            connection.execute(statements.encode())
-    connection.execute(
-        "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
-        " SELECT 'ahu-' || n, CASE WHEN n <= 3 THEN 'building-a' ELSE 's' || n END, seen, seen"
-        "   FROM generate_series(1, 9) AS n,"
-        "        LATERAL (SELECT now() - CASE WHEN n <= 3 THEN interval '5 min' ELSE '0' END AS seen) AS beat;"
-        " DELETE FROM first_heartbeat"
-    )
+    darken(connection, "building-a", device="ahu-")
 
 
 @pytest.mark.usefixtures("dark")

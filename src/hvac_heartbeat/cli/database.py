@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hvac_heartbeat.settings import Settings
+
+
+def is_database_named() -> bool:
+    """Tell whether the environment names a database, so that no throwaway one is needed."""
+    return bool(os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"))
 
 
 def place(settings: Settings) -> str:

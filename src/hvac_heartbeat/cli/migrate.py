@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hvac_heartbeat.cli.database import opened, place
+from hvac_heartbeat.cli.database import is_database_named, opened, place
 from hvac_heartbeat.cli.errors import DatabaseRefused
 from hvac_heartbeat.cli.output import console
 from hvac_heartbeat.settings import Settings
@@ -35,7 +35,7 @@ def migrate(
     """
     from hvac_heartbeat import schema
 
-    if sql and not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN")):
+    if sql and not is_database_named():
         typer.echo(schema.script(), nl=False)
         return
     settings = Settings.from_environment(os.environ)

@@ -11,7 +11,7 @@ import typer
 
 from hvac_heartbeat.aws import handler
 from hvac_heartbeat.cli.consent import ask_before_writing
-from hvac_heartbeat.cli.database import opened, place, rows
+from hvac_heartbeat.cli.database import is_database_named, opened, place, rows
 from hvac_heartbeat.cli.invoke import invoke, read_event
 from hvac_heartbeat.cli.ledger import Ledger
 from hvac_heartbeat.cli.migrate import listed
@@ -44,7 +44,7 @@ def run(
     comes back after twelve, and removes everything at the end. With DB_HOST it writes the four sample devices to that
     database and creates nothing else.
     """
-    if os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"):
+    if is_database_named():
         _run_on_yours(yes=yes, logs=logs)
     else:
         with throwaway():

@@ -17,7 +17,7 @@ import typer
 
 from hvac_heartbeat.channels import is_loopback
 from hvac_heartbeat.cli.arguments import seconds
-from hvac_heartbeat.cli.database import opened, place
+from hvac_heartbeat.cli.database import is_database_named, opened, place
 from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.ledger import Ledger
 from hvac_heartbeat.cli.output import console, printable
@@ -77,7 +77,7 @@ def serve(
         raise CallRefused(f"{host} can be reached by others: set {VARIABLE} to a secret that they have to send")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what a service manager sends ends it in order too
     with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
-        is_throwaway = not (os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"))
+        is_throwaway = not is_database_named()
         if is_throwaway:
             stack.enter_context(throwaway())
         settings = Settings.from_environment(os.environ)

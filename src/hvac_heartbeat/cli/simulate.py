@@ -14,7 +14,7 @@ import typer
 from hvac_heartbeat.channels import is_loopback
 from hvac_heartbeat.cli.arguments import seconds, wrong
 from hvac_heartbeat.cli.consent import ask, ask_before_writing
-from hvac_heartbeat.cli.database import opened, place
+from hvac_heartbeat.cli.database import is_database_named, opened, place
 from hvac_heartbeat.cli.errors import CallRefused
 from hvac_heartbeat.cli.run import throwaway
 from hvac_heartbeat.cli.serve import PORT
@@ -100,7 +100,7 @@ def simulate(  # noqa: PLR0913 - a person's options
 
 
 def _by_handler(stack: ExitStack, what: str, *, yes: bool) -> Way:
-    if not _has_database():
+    if not is_database_named():
         stack.callback(say, "The throwaway PostgreSQL is removed.")
         stack.enter_context(throwaway())
     settings = Settings.from_environment(os.environ)
@@ -136,12 +136,8 @@ def _by_http(stack: ExitStack, to: str, what: str, *, yes: bool) -> Way:
         where,
         lambda payload: agent.ask("POST", path, payload),
         side_by_side=True,
-        read=_read_database if _has_database() else read_api,
+        read=_read_database if is_database_named() else read_api,
     )
-
-
-def _has_database() -> bool:
-    return bool(os.environ.get("DB_HOST") or os.environ.get("DB_SECRET_ARN"))
 
 
 def _read_database(_: LiveFleet, account: Account, started: float) -> Stored:

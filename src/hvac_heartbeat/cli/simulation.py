@@ -48,8 +48,7 @@ _HINT: Final = (
 
 
 def say(text: str) -> None:
-    # What a server or a device says is among it.
-    console.print("\n".join(map(printable, text.split("\n"))), markup=False, soft_wrap=True)
+    _print(console, text)
 
 
 class Onlooker:
@@ -111,13 +110,13 @@ class Onlooker:
         self._tell(incident.ends or 0, f"{incident.site} {what} ({_how_many(len(incident.devices))})")
 
     def away(self, reason: str) -> None:
-        self._tell_now(f"nobody takes the heartbeats ({printable(reason)}): agents drop them, and go on")
+        self._tell_now(f"nobody takes the heartbeats ({reason}): agents drop them, and go on")
 
     def back(self, seconds: float, dropped: int) -> None:
         self._tell_now(f"they are taken again, after {seconds:.0f} s; {dropped} were dropped")
 
     def refused(self, reason: str) -> None:
-        self._tell_now(f"heartbeats are rejected, this one first: {printable(reason)}")
+        self._tell_now(f"heartbeats are rejected, this one first: {reason}")
 
     def tick(self) -> None:
         """Show the rate, by what was answered in the last ten seconds."""
@@ -147,7 +146,7 @@ class Onlooker:
         self._print(f"{moment(datetime.fromtimestamp(self._clock.time(), UTC))} {text}")
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        _print(self._console, text)
         self._console.file.flush()
 
 
@@ -200,6 +199,11 @@ def _show_comparison(found: Comparison) -> None:
         say(f"… and {len(found.differences) - _SHOWN} differences more.")
     if not found.differences:
         say("What was sent is what is stored.")
+
+
+def _print(to: Console, text: str) -> None:
+    # What a server or a device says is among it.
+    to.print("\n".join(map(printable, text.split("\n"))), markup=False, soft_wrap=True)
 
 
 def _how_many(devices: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.errors import StoreUnavailable
-from hvac_heartbeat.schema.migrations.versions import r0002_ledger, r0003_telling
+from tests.database.dark_site import darken
 from tests.triggers.trigger_samples import sample
 
 if TYPE_CHECKING:
@@ -79,16 +79,7 @@ def slack(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Itera
 @pytest.fixture(autouse=True)
 def dark(connection: psycopg.Connection) -> None:
     """Building-a has been silent for five minutes; six others are well."""
-    for statements in (r0002_ledger.SQL, r0003_telling.SQL):
-        with connection.transaction():
-            connection.execute(statements.encode())
-    connection.execute(
-        "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
-        " SELECT 'd' || n, CASE WHEN n <= 3 THEN '<building-a>' ELSE 's' || n END, seen, seen"
-        "   FROM generate_series(1, 9) AS n,"
-        "        LATERAL (SELECT now() - CASE WHEN n <= 3 THEN interval '5 min' ELSE '0' END AS seen) AS beat;"
-        " DELETE FROM first_heartbeat"
-    )
+    darken(connection, "<building-a>")
 
 
 def test_a_tick_tells_and_says_so_in_metrics(function: Function, slack: Slack) -> None:

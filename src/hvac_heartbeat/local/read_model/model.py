@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg
@@ -30,7 +30,7 @@ from hvac_heartbeat.local.read_model.answers import (
 )
 from hvac_heartbeat.local.read_model.connection import ReadConnection
 from hvac_heartbeat.local.read_model.paging import KeyRefused, Row, device_key, page, silence_key, site_key, values
-from hvac_heartbeat.local.read_model.worst import Worst
+from hvac_heartbeat.local.read_model.worst import Worst, last_month
 
 if TYPE_CHECKING:
     from hvac_heartbeat.local.read_model.connection import Snapshot
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PATIENCE_S: Final = 5.0
-_MONTH: Final = timedelta(days=30)
 _MOST_SILENCES: Final = 1_000  # of one device in a month, which has room for 21,600 of two minutes
 
 
@@ -173,8 +172,7 @@ def _sites(found: Snapshot, search: str | None, key: list[str] | None, limit: in
 
 
 def _device(found: Snapshot, device_id: str) -> DeviceHistory | None:
-    until = datetime.now(UTC).replace(second=0, microsecond=0)
-    since = until - _MONTH
+    since, until = last_month()
     known = found.row("device", device_id)
     if not known:
         return None

@@ -25,6 +25,12 @@ _MOST: Final = 100
 _MONTH: Final = timedelta(days=30)
 
 
+def last_month() -> tuple[datetime, datetime]:
+    """Return when the last 30 days began and ended: at a full minute, so that answers stay the same for one."""
+    until = datetime.now(UTC).replace(second=0, microsecond=0)
+    return until - _MONTH, until
+
+
 class Worst:
     """Works it out in a thread and on a connection of its own, when somebody asks and the last answer is old."""
 
@@ -64,7 +70,7 @@ class Worst:
 def _worst(found: Snapshot) -> WorstSites | None:
     if not found.has_ledger:
         return None
-    until = datetime.now(UTC).replace(second=0, microsecond=0)
-    rows = found.rows("availability_of_sites", until - _MONTH, until, None, _MOST)
+    since, until = last_month()
+    rows = found.rows("availability_of_sites", since, until, None, _MOST)
     sites = convert([row for row in rows if row["availability"] is not None], list[SiteAvailability])
-    return WorstSites(until - _MONTH, until, sites)
+    return WorstSites(since, until, sites)
