@@ -68,13 +68,17 @@ def silences(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
 def definitions(connection: psycopg.Connection) -> list[str]:
     """Return the ledger as PostgreSQL would dump it, as far as that can be asked for."""
     found = connection.execute(
-        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prolang <> 13"
+        # Not those of an extension: TimescaleDB's are in the schema public, too.
+        "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        " AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')"
         " UNION ALL SELECT pg_get_viewdef(oid) FROM pg_class WHERE relname = ANY (%s) AND relkind = 'v'"
         " UNION ALL SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+        "  AND tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
         " UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
         " UNION ALL SELECT relname || attname || format_type(atttypid, atttypmod) FROM pg_attribute"
         "  JOIN pg_class AS c ON c.oid = attrelid WHERE relkind = 'c' AND relnamespace = 'public'::regnamespace"
-        " UNION ALL SELECT conrelid::regclass || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid > 0",
+        " UNION ALL SELECT conrelid::regclass || pg_get_constraintdef(oid) FROM pg_constraint"
+        "  WHERE conrelid > 0 AND connamespace = 'public'::regnamespace",
         [list(VIEWS)],
     ).fetchall()
     return sorted(text for (text,) in found)

@@ -56,10 +56,14 @@ def test_what_is_looked_for_is_what_is_made(owner: psycopg.Connection) -> None:
     assert {name: tuple(columns) for name, columns in made} == TABLES | VIEWS | TYPES
     functions = owner.execute(
         "SELECT proname || '(' || oidvectortypes(proargtypes) || ')' FROM pg_proc"
-        " WHERE pronamespace = 'public'::regnamespace AND prolang <> 13"
+        " WHERE pronamespace = 'public'::regnamespace"
+        "   AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')"
     ).fetchall()
     assert {signature for (signature,) in functions} == set(FUNCTIONS)
-    triggers = owner.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal").fetchall()
+    triggers = owner.execute(
+        "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
+        "   AND tgrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)"
+    ).fetchall()
     assert {name for (name,) in triggers} == set(TRIGGERS)
 
 
