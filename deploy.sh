@@ -75,7 +75,8 @@ leave() {
         run "remove what the change set made" aws cloudformation delete-stack "${STACK[@]}"
         settled "the stack" aws cloudformation describe-stacks "${STACK[@]}" --query 'Stacks[0].StackStatus' --output text
     fi
-    [ -z "$TEMPLATE" ] || run "remove the template" aws s3api delete-object "${AT[@]}" --key "$TEMPLATE"
+    [ -z "$TEMPLATE" ] || aws s3api delete-object "${AT[@]}" --key "$TEMPLATE" >"$SCRATCH/answer" 2>"$SCRATCH/error" ||
+        echo "deploy: s3://$BUCKET/$TEMPLATE stays there: $(tail -n 1 "$SCRATCH/error"); remove it yourself" >&2
     rm -rf "$SCRATCH"
 }
 

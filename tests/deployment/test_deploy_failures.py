@@ -192,6 +192,15 @@ def test_the_template_goes_through_the_bucket_with_the_package_in_it(aws: FakeAw
     assert [call.split()[1] for call in aws.calls() if f"--key {key}" in call] == ["put-object", "delete-object"]
 
 
+def test_a_template_that_cannot_be_removed_is_told_and_the_deployment_is_good_all_the_same(aws: FakeAws) -> None:
+    aws.refuses(FORGOTTEN, "AccessDenied", "not authorized to perform: s3:DeleteObject")
+    run = deploy(aws.environment())
+    assert run.code == 0
+    assert run.err.startswith(f"deploy: s3://hvac-heartbeat-123456789012-eu-central-1/{NAME}/deploy-")
+    assert run.err.endswith("not authorized to perform: s3:DeleteObject; remove it yourself\n")
+    assert run.err.count("\n") == 1
+
+
 def test_a_change_set_that_cannot_be_removed_is_told_and_no_password_stays_on_disk(
     aws: FakeAws, tmp_path: Path
 ) -> None:

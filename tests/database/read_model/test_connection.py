@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -93,3 +93,23 @@ def test_a_table_that_is_missing_is_said_too(empty_database: Database, environme
     with pytest.raises(StoreUnavailable, match="device_state or v_devices_stale is not there"):
         model.fleet()
     model.close()
+
+
+def test_an_end_does_not_wait_for_an_answer_that_takes_long(fleet: Fleet, environment: dict[str, str]) -> None:
+    reading = ReadConnection(Settings.from_environment(environment), 20)
+    has_begun = Event()
+
+    def ask(found: Snapshot) -> None:
+        has_begun.set()
+        found.row("fleet")
+
+    with fleet.connection.transaction():
+        fleet.connection.execute("LOCK TABLE device_state")
+        waiting = Thread(target=reading.read, args=[ask])
+        waiting.start()
+        assert has_begun.wait(5)
+        started = time.monotonic()
+        reading.close()
+        assert time.monotonic() - started < 5
+    waiting.join()
+    reading.close()

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 # Compiling takes longer than the statements do.
 _BEGIN: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL TIME ZONE 'UTC'; SET LOCAL jit = off"
+_LAST_WAIT_S: Final = 1.0
 _REMEMBERED_S: Final = 1.0  # everybody who asks a server that does not answer would wait for it, one after the other
 
 
@@ -104,8 +105,10 @@ class ReadConnection:
         return None if failure is None else failure.unavailable().in_full
 
     def close(self) -> None:
-        with self._lock:
+        """Close the connection. Where the server is still at work, it is left to end with the process."""
+        if self._lock.acquire(timeout=_LAST_WAIT_S):
             self._close()
+            self._lock.release()
 
     def _read(self, ask: Callable[[Snapshot], T]) -> T:
         deadline = time.monotonic() + self._patience_s
