@@ -36,10 +36,10 @@ check: $(READY) ## lint, format, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-simulate-months: $(READY) ## hold the sweep against its oracle over a thousand simulated months (ARGS="--seeds 50")
+simulate-months: $(READY) ## compare the sweep with an independent calculation over 1,000 made-up months (ARGS="--seeds 50")
 	@$(BIN)/python -m tests.simulated_month $(ARGS)
 
-bench: $(BENCH)/.installed ## measure against peers and against the floor (ARGS=NAME, ARGS=--quick)
+bench: $(BENCH)/.installed ## measure speed and cost, beside other ways to do it (ARGS=NAME, ARGS=--quick)
 	@PYTHONPATH=src $(BENCH)/bin/python -m benchmarks $(ARGS)
 
 package: $(READY) ## build dist/hvac-heartbeat.zip for Lambda (ARCHITECTURE=x86_64 for another than arm64)

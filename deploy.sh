@@ -12,7 +12,7 @@ usage() {
     cat <<'TEXT'
 usage: ./deploy.sh [--dry-run] [--schedule] [--api] [--iot] [--database-later] [Parameter=value…]
   --dry-run         say what would be done, and change nothing
-  --schedule        tick the sweep, which counts stale devices: SCHEDULE, else rate(1 minute)
+  --schedule        run the sweep, which counts stale devices and tells of silent sites: SCHEDULE, else rate(1 minute)
   --api             let devices POST /prod/heartbeat: API_AUTH, else iam; jwt needs JWT_ISSUER and JWT_AUDIENCE
   --iot             let devices publish to hvac/SITE/DEVICE/heartbeat over AWS IoT Core, gateways to hvac/SITE/heartbeats
   --database-later  deploy without DB_*, to set them in the Lambda console

@@ -28,7 +28,7 @@ def add_deaf(*, starts_at: From = None, ends_at: Until = None, note: Note = "") 
     console.print(said("deaf", window), markup=False, soft_wrap=True)
 
 
-@app.command("end", epilog=EPILOG, short_help="End one.")
+@app.command("end", epilog=EPILOG, short_help="End an outage, by its number.")
 def end_deaf(number: Id, *, at: At = None) -> None:
-    """End an outage, now or --at a time; what has not begun is removed."""
+    """End an outage, now or --at a time; one that has not begun is removed."""
     end("deaf", number, at)

@@ -46,7 +46,7 @@ def add_maintenance(
     console.print(said("maintenance", window), markup=False, soft_wrap=True)
 
 
-@app.command("end", epilog=EPILOG, short_help="End one.")
+@app.command("end", epilog=EPILOG, short_help="End maintenance, by its number.")
 def end_maintenance(number: Id, *, at: At = None) -> None:
     """End maintenance, now or --at a time; what has not begun is removed."""
     end("maintenance", number, at)

@@ -47,7 +47,7 @@ def report(  # noqa: PLR0913 - a person's options
         typer.Option(
             parser=one_of("site", "device"),
             metavar="site|device",
-            help="A line a site, or with --site a device, if not given.",
+            help="A line for each site or device: device if not given beside --site, else site.",
         ),
     ] = None,
     since: Since = None,

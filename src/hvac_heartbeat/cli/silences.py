@@ -36,7 +36,7 @@ def silences(  # noqa: PLR0913 - a person's options
 ) -> None:
     """List the silences of more than 120 seconds, the newest first.
 
-    A silence does not count in reports where it is no longer than the device's stale_after, or where we were deaf.
+    A silence counts in reports if, for longer than the device's stale_after and without a break, we could hear in it.
     """
     if since is not None:
         refuse_future(since, "--since")

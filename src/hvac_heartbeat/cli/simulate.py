@@ -50,15 +50,18 @@ class Way(NamedTuple):
 
 def simulate(  # noqa: PLR0913 - a person's options
     *,
-    devices: Annotated[int, typer.Option(metavar="COUNT", min=1, max=_MOST_DEVICES, help="So many devices,")] = 300,
-    sites: Annotated[int, typer.Option(metavar="COUNT", min=1, max=_MOST_SITES, help="at so many sites.")] = 20,
-    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Another one makes up another fleet.")] = 7,
+    devices: Annotated[int, typer.Option(metavar="COUNT", min=1, max=_MOST_DEVICES, help="How many devices.")] = 300,
+    sites: Annotated[int, typer.Option(metavar="COUNT", min=1, max=_MOST_SITES, help="At how many sites.")] = 20,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="The same number makes up the same fleet.")] = 7,
     lasts_s: Annotated[
         float, typer.Option("--for", parser=seconds, metavar="LENGTH", help="How long: 10m; a day at most.")
     ] = "10m",  # type: ignore[assignment] # Typer parses a default too
     to: Annotated[str, typer.Option(metavar="URL", help="Where the function, or `serve`, listens.")] = _DEFAULT_URL,
     handler: Annotated[
-        bool, typer.Option("--handler", help="Call the handler in this process, on DB_HOST … or a throwaway database.")
+        bool,
+        typer.Option(
+            "--handler", help="Call the handler in this process, on the database that DB_* names or a throwaway one."
+        ),
     ] = False,
     batch: Annotated[
         int,
@@ -70,9 +73,9 @@ def simulate(  # noqa: PLR0913 - a person's options
 ) -> None:
     """Send the heartbeats of a made-up fleet as they are due, and compare what was sent with what is stored.
 
-    Each device sends one a minute. Sites go dark and come back, devices die or cannot upload, and it is said when. Look
-    on in another terminal: `hvac-heartbeat serve`. Ctrl-C ends it early. It asks the database that DB_HOST … name for
-    what is stored, or else `serve`.
+    Each device sends one a minute. Sites go dark and come back, devices die or cannot upload, and the terminal says
+    when. Start `hvac-heartbeat serve` in another terminal first. Ctrl-C ends it early. What is stored it reads from the
+    database that DB_* names, or else from `serve`.
     """
     if sites > devices:
         raise wrong(f"there are more sites ({sites}) than devices ({devices})", "--sites")

@@ -34,13 +34,13 @@ _HEADINGS = {
 
 def sweep(
     *,
-    deliver: Annotated[bool, typer.Option("--deliver", help="Deliver messages to HEARTBEAT_EVENT_BUS, …")] = False,
+    deliver: Annotated[bool, typer.Option("--deliver", help="Deliver to the channels that HEARTBEAT_* name.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge who is silent, write what is to be told, and print it.
 
-    Anyone may run it at any time, beside the function's schedule too. Messages go out by the function's next sweep, or
-    at once with --deliver.
+    It may run at any time, beside the function's schedule too. The function's next sweep delivers the messages; with
+    --deliver they go out at once, to HEARTBEAT_EVENT_BUS, HEARTBEAT_SNS_TOPIC and HEARTBEAT_WEBHOOK_URL, where set.
     """
     settings = Settings.from_environment(os.environ)
     with ledger(_MISSING) as outbox:
