@@ -8,6 +8,7 @@ databases are known to use.
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
@@ -39,16 +40,19 @@ _RDS_ROOT = re.compile(r"Amazon RDS [a-z]{2}(-[a-z]+)+-\d Root CA (RSA2048|RSA40
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
-def main(files: Sequence[str] = ()) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the bundle and say what is in it."""
+    parser = argparse.ArgumentParser(prog="python -m deployment.certificates", description=__doc__)
+    parser.add_argument("files", metavar="FILE", nargs="*", type=Path, help="a bundle of AWS's, for other regions")
+    files: list[Path] = parser.parse_args(arguments).files
     package_version, rds = rds_roots()
-    rds += [root for file in files for root in roots_in(Path(file).read_text(encoding="ascii"))]
+    rds += [root for file in files for root in roots_in(file.read_text(encoding="ascii"))]
     rds = sorted(filter(is_rds_root, rds), key=common_name)
     public = [root for root in roots_in(certifi.contents()) if PUBLIC_ROOTS.match(common_name(root))]
     in_a_year = datetime.now(UTC) + timedelta(days=365)
     certificates = {root: x509.load_pem_x509_certificate(root.encode()) for root in (*rds, *public)}
     kept = [root for root, certificate in certificates.items() if certificate.not_valid_after_utc > in_a_year]
-    sources = ", ".join((f"npm {RDS_PACKAGE} {package_version}", *(Path(file).name for file in files)))
+    sources = ", ".join((f"npm {RDS_PACKAGE} {package_version}", *(file.name for file in files)))
     BUNDLE.write_text(
         f"# Root certificates of RDS ({sources}) and public ones (certifi "
         f"{version('certifi')}).\n# Written on {datetime.now(UTC):%Y-%m-%d} by python -m deployment.certificates; "
@@ -97,4 +101,4 @@ def common_name(root: str) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

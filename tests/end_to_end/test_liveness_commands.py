@@ -84,7 +84,9 @@ def test_while_we_are_deaf_status_says_so_and_nobody_falls_silent(fleet: Fleet) 
     assert fleet.json("status")["fleet"]["unknown"] == 1
     fleet.out("deaf", "end", "1")
     assert fleet.json("status")["deaf_since"] is None
-    assert "a broker" in fleet.out("deaf", "list", "--all")
+    listed = fleet.out("deaf", "list", "--all")
+    assert "a broker" in listed
+    assert listed.split()[:3] == ["number", "from", "until"]
     assert "No outage of ours lasts" in fleet.out("deaf", "list")
 
 

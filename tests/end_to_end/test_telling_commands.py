@@ -50,6 +50,11 @@ def test_episodes_and_messages_show_what_was_told(hvac: Callable[..., Ended], co
     episodes = json.loads(hvac("episodes", "--json").out)
     assert len(episodes) == 3
     assert all(0 <= episode["lasted_s"] < 60 for episode in episodes)
+    connection.execute(
+        "INSERT INTO silence_message (dedup_id, kind, scope, site_id, body, created_at, next_attempt_at)"
+        " SELECT 'another', kind, scope, site_id, body, created_at, next_attempt_at FROM silence_message"
+    )
+    assert hvac("messages", "--limit", "1").out.splitlines()[-1].startswith("The first 1 of more")
     assert len(json.loads(hvac("episodes", "--json", "--limit", "2").out)) == 2
     assert hvac("episodes", "--limit", "2").out.splitlines()[-1].startswith("The first 2 of more")
 

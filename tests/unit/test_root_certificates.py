@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from deployment.certificates import common_name, is_rds_root, roots_in
+from deployment.certificates import common_name, is_rds_root, main, roots_in
 from hvac_heartbeat.store.root_certificates import BUNDLE, _chosen, roots_for
 
 # One of the public roots has a serial number of zero.
@@ -28,6 +28,13 @@ def test_every_shipped_root_is_valid_for_another_year() -> None:
     assert len(roots) > 50
     assert min(root.not_valid_after_utc for root in roots) > datetime.now(UTC) + timedelta(days=300)
     assert BUNDLE.stat().st_size < 250_000
+
+
+def test_its_help_is_no_file(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "usage: python -m deployment.certificates" in capsys.readouterr().out
 
 
 def test_every_shipped_root_of_rds_is_one_and_stands_under_its_own_name() -> None:

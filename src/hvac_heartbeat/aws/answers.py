@@ -63,7 +63,9 @@ def health(*, reached: bool) -> dict[str, Any]:
 
 
 def swept(counts: Mapping[str, int]) -> dict[str, Any]:
-    message = f"{counts['stale_devices']} of {counts['fleet_devices']} device(s) are stale"
+    message = "Another sweep is running"
+    if counts:
+        message = f"{counts['stale_devices']} of {counts['fleet_devices']} device(s) are stale"
     return _answer(200, {"message": message, **counts})
 
 

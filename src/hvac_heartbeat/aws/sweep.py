@@ -26,7 +26,7 @@ class Sweeper:
         self._failed_last: datetime | None = None
 
     def run(self, deadline: float) -> dict[str, int]:
-        """Sweep, deliver, and return what there is to log as metrics.
+        """Sweep, deliver, and return what there is to log as metrics; nothing where another sweep is running.
 
         Raises:
             StoreUnavailable: the database did not answer; the next sweep that reaches it says since when.
@@ -40,7 +40,8 @@ class Sweeper:
 
     def _run(self, deadline: float) -> dict[str, int]:
         if not self._telling.is_there(deadline):
-            return self._count(deadline)
+            fleet, stale = health.sweep(self._database, deadline)
+            return {"fleet_devices": fleet, "stale_devices": stale}
         unreachable = None
         if self._failed_first is not None and self._failed_last is not None:
             unreachable = (self._failed_first, self._failed_last)
@@ -48,15 +49,11 @@ class Sweeper:
         swept = self._telling.sweep(unreachable, self._channels.canary, deadline)
         milliseconds = int((time.perf_counter() - started) * 1000)
         if swept.is_skipped:
-            return self._count(deadline)
+            return {}
         self._failed_first = self._failed_last = None
         counts = {"fleet_devices": swept.devices, "stale_devices": swept.stale, "told": swept.messages}
         counts |= {"sweep_ms": milliseconds, "fleet_silent": int(swept.is_fleet_silent)}
         return counts | self._deliver(deadline)
-
-    def _count(self, deadline: float) -> dict[str, int]:
-        fleet, stale = health.sweep(self._database, deadline)
-        return {"fleet_devices": fleet, "stale_devices": stale}
 
     def _deliver(self, deadline: float) -> dict[str, int]:
         from hvac_heartbeat.aws.delivery import channels_of, deliver

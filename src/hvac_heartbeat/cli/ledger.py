@@ -112,7 +112,12 @@ def show_bounded(
     total: int | None = None,
 ) -> None:
     """Print rows as a table of `limit` of them, or of TABLE_ROWS, and say where there are more: `total` in all."""
+    show(rows_table(found[: limit or TABLE_ROWS], always=always, headings=headings))
+    say_whether_more(found, limit, total)
+
+
+def say_whether_more(found: Sequence[object], limit: int | None, total: int | None = None) -> None:
+    """Say that there are more rows than were printed, `total` in all, where there are."""
     bound = limit or TABLE_ROWS
-    show(rows_table(found[:bound], always=always, headings=headings))
     if len(found) > bound:
         console.print(f"The first {bound} of {total or 'more'}; --limit COUNT shows others.", soft_wrap=True)

@@ -10,7 +10,7 @@ import typer
 
 from hvac_heartbeat.cli.arguments import AsJson, Limit, Site
 from hvac_heartbeat.cli.errors import DatabaseRefused
-from hvac_heartbeat.cli.ledger import TABLE_ROWS, fetched, ledger, print_json, show_bounded
+from hvac_heartbeat.cli.ledger import TABLE_ROWS, fetched, ledger, print_json, say_whether_more, show_bounded
 from hvac_heartbeat.cli.output import console, moment, printable
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database
@@ -88,16 +88,17 @@ def messages(
 ) -> None:
     """List the messages, the newest first, and which channels have them."""
     with ledger(_MISSING) as outbox:
-        found = outbox.rows("messages", site, undelivered, limit if as_json else limit or TABLE_ROWS)
+        found = outbox.rows("messages", site, undelivered, fetched(limit, as_json=as_json))
     if as_json:
         print_json(found)
     elif not found:
         console.print("There is no message.")
     else:
-        for row in found:
+        for row in found[: limit or TABLE_ROWS]:
             channels = ", ".join(row["delivered_to"]) or f"nobody yet, {row['attempts']} failed attempts"
             console.print(f"{moment(row['created_at'])}  {row['kind']}  ({channels})", markup=False, soft_wrap=True)
             console.print(f"  {printable(row['text'])}", markup=False, soft_wrap=True)
+        say_whether_more(found, limit)
 
 
 def _say(found: dict[str, Any], written: Sequence[dict[str, Any]]) -> None:

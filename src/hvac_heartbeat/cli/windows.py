@@ -52,7 +52,7 @@ def show_windows(windows: Sequence[dict[str, Any]], none: str, *, as_json: bool)
             | {"until": "open" if row["ends_at"] is None else moment(row["ends_at"])}
             for row in windows
         ]
-        show(rows_table(rows, always=tuple(_HEADINGS), headings=_HEADINGS))
+        show(rows_table(rows, always=("id", "starts_at", "until", "note"), headings=_HEADINGS))
 
 
 def bounds(starts_at: datetime | None, ends_at: datetime | None) -> tuple[datetime, datetime | None]:

@@ -94,6 +94,17 @@ def test_a_tick_tells_and_says_so_in_metrics(function: Function, slack: Slack) -
     assert posted["kind"] == "Silence Opened"
 
 
+def test_a_tick_beside_a_sweep_that_hangs_does_not_say_that_it_swept(
+    function: Function, connection: psycopg.Connection
+) -> None:
+    """Or the alarm for want of sweeps stays silent while nobody is told."""
+    with connection.transaction():
+        connection.execute("SELECT sweep()")
+        assert function.tick()["message"] == "Another sweep is running"
+    (line,) = function.log()
+    assert not {"SweepCompleted", "fleet_devices", "stale_devices"} & line.keys()
+
+
 def test_what_was_delivered_is_not_delivered_again(function: Function, slack: Slack) -> None:
     function.tick()
     assert function.tick()["delivered"] == 0

@@ -53,10 +53,13 @@ class Schedule(Direct):
         )
 
     def handle(self, get_container: Callable[[], Container], deadline: float) -> object:
-        """Return the numbers of devices and of stale ones."""
+        """Return the numbers of devices and of stale ones, none where another sweep is running."""
         try:
             counts = get_container().sweeper.run(deadline)
         except StoreUnavailable as failure:
             return self.fail(failure)
-        self.counts = counts | {"SweepCompleted": 1}  # its absence alarms
+        if counts:
+            self.counts = counts | {
+                "SweepCompleted": 1
+            }  # its absence alarms, also where one that hangs shuts others out
         return answers.swept(counts)

@@ -38,14 +38,14 @@ def rights(table: Facts, role: Facts, around: Facts) -> Iterator[Finding]:
             "rights",
             Level.WARNING,
             "v_devices_stale is not there",
-            "A schedule's count of stale devices needs it: run `hvac-heartbeat migrate`.",
+            "`hvac-heartbeat stale` needs it, and where nothing sweeps the schedule's count: `hvac-heartbeat migrate`.",
         )
     elif not around["reads_view"]:
         yield Finding(
             "rights",
             Level.WARNING,
             "the role cannot read v_devices_stale",
-            "A schedule's count of stale devices needs it.",
+            "`hvac-heartbeat stale` needs it, and where nothing sweeps the schedule's count.",
             fix("grant", rights="SELECT", relation=around["view_sql"], role=role["role_sql"]),
         )
     excess = _excess(table, role, around)

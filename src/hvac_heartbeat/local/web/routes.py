@@ -101,8 +101,9 @@ class Routes:
             takes_heartbeats = request.path.endswith(("/", "/heartbeat"))
             if request.method == "POST" and takes_heartbeats:
                 return None
-            allowed = {"allow": "GET, HEAD, POST" if takes_heartbeats else "GET, HEAD"}
-            return json_answer({"message": "another method is taken here"}, HTTPStatus.METHOD_NOT_ALLOWED, allowed)
+            allowed = "GET, HEAD, POST" if takes_heartbeats else "GET, HEAD"
+            said = {"message": f"the method has to be one of {allowed}"}
+            return json_answer(said, HTTPStatus.METHOD_NOT_ALLOWED, {"allow": allowed})
         view, parts = found
         try:
             names = {name: unquote(part, errors="strict") for name, part in parts.items()}
