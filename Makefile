@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 ARCHITECTURE ?= arm64
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
