@@ -62,7 +62,7 @@ def set_rule(
     _say(scope, whose, rule)
     if knows_no_rules:
         console.print(
-            "`hvac-heartbeat stale` and the alarm read v_devices_stale, which says 120 seconds still:\n"
+            "`hvac-heartbeat stale` reads v_devices_stale, which says 120 seconds still:\n"
             "README.md has a view that follows the rules."
         )
 
