@@ -41,6 +41,10 @@ def test_episodes_and_messages_show_what_was_told(hvac: Callable[..., Ended], co
     assert [line.split()[0] for line in lines[2:]] == ["ahu-1", "ahu-2", "ahu-3"]
     assert all("yes" in line for line in lines[2:])
     assert hvac("episodes", "--site", "s4").out.startswith("There is no episode")
+    for command in ("episodes", "messages"):
+        misspelt = hvac(command, "--site", "building-b")
+        assert (misspelt.code, misspelt.out, is_one_line(misspelt.err)) == (1, "", True)
+        assert "no heartbeat of site building-b is stored; there is building-a" in misspelt.err
     assert "nobody yet" in hvac("messages").out
     connection.execute("UPDATE device_state SET last_seen_ts = now()")
     hvac("sweep")
@@ -57,7 +61,7 @@ def test_episodes_and_messages_show_what_was_told(hvac: Callable[..., Ended], co
 @pytest.mark.usefixtures("dark")
 def test_deliver_without_a_channel_is_an_error(hvac: Callable[..., Ended]) -> None:
     ended = hvac("sweep", "--deliver")
-    assert ended.code == 1
+    assert ended.code == 2
     assert is_one_line(ended.err)
     assert "HEARTBEAT_WEBHOOK_URL" in ended.err
 
@@ -68,4 +72,4 @@ def test_where_nobody_is_told_it_says_what_makes_it_so(command: str, hvac: Calla
     ended = hvac(command)
     assert ended.code == 1
     assert is_one_line(ended.err)
-    assert "migrate" in ended.err
+    assert "there is no outbox of messages here: `hvac-heartbeat migrate` makes it" in ended.err
