@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import pytest
 
+from hvac_heartbeat.cli import main
 from tests.end_to_end.command import SILENT, is_one_line
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from tests.end_to_end.command import Ended
 
 EVENTS = Path(__file__).parents[2] / "events"
+COMMAND = [sys.executable, "-c", "from hvac_heartbeat.cli import main; main()"]
 SUBCOMMANDS = (
     *("run", "migrate", "send", "stale", "status", "silences", "device", "report", "policy", "maintenance", "deaf"),
     *("sweep", "episodes", "messages", "serve", "simulate", "check", "tune"),
@@ -162,10 +165,24 @@ def test_version_is_shown(hvac: Callable[..., Ended]) -> None:
     assert hvac("--version").out.startswith("hvac-heartbeat 0.")
 
 
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    with Path(os.devnull).open() as for_reading:  # as on a full disk, which not every system has
+        ended = subprocess.run(
+            [*COMMAND, "--version"], stdout=for_reading, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, "error: [Errno 9] Bad file descriptor\n")
+
+
+def test_ctrl_c_before_the_command_has_begun_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hvac_heartbeat.cli.app.app", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(SystemExit, match="130"):
+        main()
+
+
 @pytest.mark.usefixtures("environment")
 def test_a_terminal_that_knows_no_arrow_gets_a_question_mark() -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", "from hvac_heartbeat.cli import main; main()", "run"],
+        [*COMMAND, "run"],
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
         capture_output=True,
         check=False,

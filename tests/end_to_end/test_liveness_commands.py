@@ -80,7 +80,7 @@ def test_while_we_are_deaf_status_says_so_and_nobody_falls_silent(fleet: Fleet) 
     fleet.heartbeats("a1", "a", *minutes(4))
     assert "Deaf interval 1: from " in fleet.out("deaf", "add", "--from", "3m", "--note", "a broker")
     _, deaf, *_ = fleet.out("status").splitlines()
-    assert deaf.startswith("We are deaf since ")
+    assert deaf.startswith("We have been deaf since ")
     assert fleet.json("status")["fleet"]["unknown"] == 1
     fleet.out("deaf", "end", "1")
     assert fleet.json("status")["deaf_since"] is None

@@ -26,7 +26,11 @@ def test_a_rule_holds_for_the_past_and_the_narrowest_wins(fleet: Fleet) -> None:
         return fleet.json("status")["fleet"]["stale"], fleet.json("policy", "show", "--device", "a1")["stale_after_s"]
 
     assert holding() == (1, 120)
-    assert fleet.out("policy", "set", "10m").startswith("A device is stale after 10 min: the rule of the fleet.\n")
+    assert fleet.out("policy", "set", "10m").splitlines() == [
+        "A device is stale after 10 min: the rule of the fleet.",
+        "`hvac-heartbeat stale` reads v_devices_stale, which says 120 seconds still:",
+        "README.md has a view that follows the rules.",
+    ]
     assert holding() == (0, 600)
     fleet.out("policy", "set", "5m", "--site", "a")
     assert holding() == (1, 300)

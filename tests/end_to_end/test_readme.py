@@ -67,6 +67,7 @@ def test_the_sql_makes_the_stale_view_follow_the_rules_and_maintenance(connectio
         " VALUES ('device', 'retired', now() - interval '1 day')"
     )
     assert connection.execute(stale).fetchone() == (["gone", "late", "retired"],)
+    assert connection.execute("SELECT stale FROM sweep()").fetchone() == (1,), "the alarm follows them already"
     [statement] = re.findall(r"```sql\n(CREATE OR REPLACE VIEW.*?)```", README, re.DOTALL)
     connection.execute(statement)
     assert connection.execute(stale).fetchone() == (["gone"],)

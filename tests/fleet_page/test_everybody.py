@@ -113,6 +113,13 @@ def test_the_picture_of_thirty_days_has_a_table_in_words(every_state: Shown, pag
     assert len(rows) == 2
     assert "20 min so far" in rows[0]
     assert rows[1].endswith("4 h 40 min\tyes")
+    said = page.get_by_role("region", name="The last 30 days").locator(".answer")
+    expect(said).to_contain_text(" observed; 2 silences in it count, the longest 4 h 40 min")
+    every_state.connection.execute(
+        "UPDATE maintenance_window SET ends_at = now() - interval '19 minutes' WHERE subject = 'ahu-1'"
+    )
+    page.reload()
+    expect(said).to_contain_text(" observed; 1 silence in it counts, the longest")
 
 
 def test_without_javascript_it_is_whole_but_stands_still(browser: Browser, every_state: Shown) -> None:

@@ -101,7 +101,7 @@ def test_a_server_that_is_lost_and_back_is_said(browser: Browser, shown: Shown) 
         said = page.locator("#connection")
         expect(said).to_have_text("", use_inner_text=True)
         page.context.set_offline(True)
-        expect(said.get_by_role("status")).to_have_text(re.compile(r"The server does not answer since [\d:]{8} UTC\."))
+        expect(said.get_by_role("status")).to_have_text(re.compile(r"The server has not answered since [\d:]{8} UTC\."))
         expect(page.locator(".tiles .state")).to_have_text("online")
         page.context.set_offline(False)
         expect(said.get_by_role("status")).to_have_text(re.compile(r"Back since [\d:]{8} UTC\."))
@@ -113,7 +113,7 @@ def test_a_proxy_that_answers_itself_is_not_taken_for_the_server(browser: Browse
         page.goto("/")
         title, said = page.title(), page.locator("#connection")
         page.route("/", lambda route: route.fulfill(status=429, content_type="text/html", body="<main>Too many</main>"))
-        expect(said).to_contain_text("Somebody else answers for the server since")
+        expect(said).to_contain_text("Somebody else has answered for the server since")
         expect(page.locator(".tiles li")).to_have_count(1)
         assert page.title() == title
         page.unroute("/")
@@ -135,7 +135,7 @@ def test_a_database_that_is_away_is_said_and_what_was_seen_stays(
                 [database.name, shown.connection.info.backend_pid],
             )
             try:
-                expect(page.locator("#connection")).to_contain_text("The database does not answer since")
+                expect(page.locator("#connection")).to_contain_text("The database has not answered since")
                 expect(page.locator(".tiles li")).to_have_count(1)
                 answer, text = shown.get("/")
                 assert (answer.status, answer.getheader("retry-after")) == (503, "5")

@@ -1,4 +1,7 @@
-"""What a document points to is there: every relative link, and every path below docs/ that a file mentions."""
+"""What a document points to is there: every relative link, and every path below docs/ that a file mentions.
+
+And its tables are whole.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ WRITTEN = {".md", ".py", ".sh", ".sql", ".yaml", ".toml", ".json", ".in"}
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")
 MENTION = re.compile(r"(?<![\w./-])docs/[\w./-]*\w")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+TORN_ROW = re.compile(r"(?<!\|)\n(\|.*)\n(?!\|[-|: ]+\|\n)")  # a table's first line, and no line of dashes below it
 
 
 def files() -> Iterator[Path]:
@@ -56,6 +61,12 @@ def test_every_document_that_is_mentioned_is_there() -> None:
 def is_there(path: str) -> bool:
     """Tell whether a path is one of ours; a decision may be named by its number alone."""
     return (ROOT / path).exists() or any(ROOT.glob(f"{path}-*.md"))
+
+
+def test_every_row_belongs_to_a_table() -> None:
+    texts = {file: FENCED.sub("", file.read_text(encoding="utf-8")) for file in files() if file.suffix == ".md"}
+    torn = [(str(file.relative_to(ROOT)), row) for file, text in texts.items() for row in TORN_ROW.findall(text)]
+    assert torn == []
 
 
 def test_pictures_are_few_and_small() -> None:

@@ -20,3 +20,5 @@ def main() -> None:
         install = f"{sys.executable} -m pip install 'hvac-heartbeat[cli]'"
         sys.stderr.write(f"error: {missing.name} is not installed; run {install}\n")
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

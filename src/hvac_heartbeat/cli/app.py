@@ -79,8 +79,10 @@ def main() -> None:
     except HvacHeartbeatError as error:
         _say(str(error))
         sys.exit(2 if isinstance(error, SettingsError | CallRefused) else 1)
-    except BrokenPipeError:
+    except OSError as error:
         discard_output()
+        if not isinstance(error, BrokenPipeError):
+            _say(str(error))
         sys.exit(1)
 
 

@@ -119,7 +119,7 @@ DELETE FROM deaf_interval WHERE id = $1 RETURNING id
 -- name: episodes
 -- Episodes, the newest first: of one site ($1) or of all, only the open ones ($2) or all, $3 of them at most.
 SELECT device_id, site_id, silent_from, opened_at, closed_at, returned_at, is_flapping,
-       coalesce(closed_at, now()) - opened_at AS lasted,
+       coalesce(returned_at, closed_at, now()) - silent_from AS lasted,
        CASE WHEN told_open OR told_flapping THEN 'yes' WHEN closed_at IS NULL THEN 'not yet' ELSE 'no' END AS told
   FROM episode
  WHERE ($1::text IS NULL OR site_id = $1) AND (NOT $2::boolean OR closed_at IS NULL)

@@ -143,7 +143,7 @@ def _show(rows: Sequence[dict[str, Any]], limit: int | None, by: str, *, of_one_
     key = "site_id" if by == "site" else "device_id"
     show_bounded(shown, limit, _HEADINGS, key, "availability", "silences", "longest", total=rows[0]["total"])
     if any(row["availability"] is None for row in rows):
-        console.print("A - under available: not observed (not yet heard, in maintenance, or we were deaf)")
+        console.print("- under available: not observed (not yet heard, in maintenance, or we were deaf)")
 
 
 def _in_one_line(row: dict[str, Any]) -> str:

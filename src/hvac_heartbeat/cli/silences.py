@@ -37,6 +37,7 @@ def silences(  # noqa: PLR0913 - a person's options
     """List the silences of more than 120 seconds, the newest first.
 
     A silence counts in reports if, for longer than the device's stale_after and without a break, we could hear in it.
+    Of those that count, reports leave out the time in maintenance.
     """
     if since is not None:
         refuse_future(since, "--since")

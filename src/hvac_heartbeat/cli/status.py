@@ -74,7 +74,7 @@ def _in_one_line(total: dict[str, int], sites: Sequence[dict[str, Any]]) -> str:
 
 
 def _deaf(since: datetime) -> str:
-    return f"We are deaf since {moment(since)}: no further silence counts until it ends."
+    return f"We have been deaf since {moment(since)}: no further silence counts until it ends."
 
 
 def _state(row: dict[str, Any]) -> str:

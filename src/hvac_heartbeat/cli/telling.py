@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hvac_heartbeat.cli.arguments import AsJson, Limit, Site
-from hvac_heartbeat.cli.errors import DatabaseRefused
-from hvac_heartbeat.cli.ledger import TABLE_ROWS, fetched, ledger, print_json, say_whether_more, show_bounded
+from hvac_heartbeat.cli.errors import CallRefused
+from hvac_heartbeat.cli.ledger import (
+    TABLE_ROWS,
+    fetched,
+    ledger,
+    print_json,
+    refuse_unknown,
+    say_whether_more,
+    show_bounded,
+)
 from hvac_heartbeat.cli.output import console, moment, printable
 from hvac_heartbeat.settings import Settings
 from hvac_heartbeat.store.database import Database
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PATIENCE_S = 60.0
-_MISSING = "nobody is told of silence here, for want of its tables"
+_MISSING = "there is no outbox of messages here"
 _HEADINGS = {
     "device_id": "device",
     "site_id": "site",
@@ -65,6 +73,8 @@ def episodes(
     """List what was told, or is to be told, of devices that fell silent; the newest first."""
     with ledger(_MISSING) as outbox:
         found = outbox.rows("episodes", site, is_open, fetched(limit, as_json=as_json))
+        if not found:
+            refuse_unknown(outbox, site)
     if as_json:
         print_json(found)
     elif not found:
@@ -89,6 +99,8 @@ def messages(
     """List the messages, the newest first, and which channels have them."""
     with ledger(_MISSING) as outbox:
         found = outbox.rows("messages", site, undelivered, fetched(limit, as_json=as_json))
+        if not found:
+            refuse_unknown(outbox, site)
     if as_json:
         print_json(found)
     elif not found:
@@ -118,7 +130,7 @@ def _deliver(settings: Settings) -> None:
 
     channels = channels_of(settings.channels)
     if not channels:
-        raise DatabaseRefused("set HEARTBEAT_EVENT_BUS, HEARTBEAT_SNS_TOPIC or HEARTBEAT_WEBHOOK_URL to deliver to it")
+        raise CallRefused("set HEARTBEAT_EVENT_BUS, HEARTBEAT_SNS_TOPIC or HEARTBEAT_WEBHOOK_URL to deliver to it")
     database = Database(settings)
     try:
         delivered, failed = deliver(Telling(database), channels, time.monotonic() + _PATIENCE_S)

@@ -48,12 +48,12 @@ async function refresh() {
     const text = await answer.text();
     if (turn !== asked) return;
     if (answer.status === 401) location.reload(); // it asks for the token
-    else if (answer.status === 503) lose("The database does not answer");
-    else if (answer.status >= 500) lose("The server cannot show the page");
+    else if (answer.status === 503) lose("The database has not answered");
+    else if (answer.status >= 500) lose("The server has not been able to show the page");
     else show(answer, text);
   } catch {
     if (turn !== asked) return;
-    lose("The server does not answer");
+    lose("The server has not answered");
   }
   if (!document.hidden) timer = setTimeout(refresh, every);
 }
@@ -62,7 +62,7 @@ function show(answer, text) {
   const tag = answer.headers.get("etag");
   const next = tag && tag === etag ? null : new DOMParser().parseFromString(text, "text/html");
   if (next && !next.getElementById("connection")) { // a proxy's own page, for one that asks too often
-    lose("Somebody else answers for the server");
+    lose("Somebody else has answered for the server");
     return;
   }
   ahead = (Date.parse(answer.headers.get("date")) || Date.now()) - Date.now();
