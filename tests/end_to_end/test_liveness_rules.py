@@ -28,7 +28,7 @@ def test_a_rule_holds_for_the_past_and_the_narrowest_wins(fleet: Fleet) -> None:
     assert holding() == (1, 120)
     assert fleet.out("policy", "set", "10m").splitlines() == [
         "A device is stale after 10 min: the rule of the fleet.",
-        "`hvac-heartbeat stale` reads v_devices_stale, which says 120 seconds still:",
+        "`hvac-heartbeat stale` reads v_devices_stale, which still says 120 seconds:",
         "README.md has a view that follows the rules.",
     ]
     assert holding() == (0, 600)

@@ -62,7 +62,7 @@ def set_rule(
     _say(scope, whose, rule)
     if knows_no_rules:
         console.print(
-            "`hvac-heartbeat stale` reads v_devices_stale, which still lists who was silent for 120 seconds:\n"
+            "`hvac-heartbeat stale` reads v_devices_stale, which still says 120 seconds:\n"
             "README.md has a view that follows the rules."
         )
 
