@@ -127,6 +127,33 @@ def test_what_is_still_silent_is_not_called_back_because_a_late_heartbeat_moved_
     assert texts(ended) == ["building-a: 5 of 5 back since 02:19 UTC"]
 
 
+def test_a_device_that_was_deleted_and_came_anew_is_told_of_whatever_it_was_silent_for_before(fleet: Fleet) -> None:
+    fleet.live(600, *BUILDING, *REST)
+    fleet.wait(86_400)
+    fleet.live(300, *BUILDING, *REST)
+    fleet.run("DELETE FROM device_state WHERE site_id = 'building-a'")
+    fleet.live(600, *BUILDING, *REST)
+    assert len(fleet.live(300, *REST)) == 1
+
+
+@pytest.mark.parametrize(
+    ("site_id", "last_seen_ts", "updated_at"),
+    [
+        ("odd", "2026-10-06 02:00Z", "infinity"),  # from which servers before 17 cannot subtract
+        ("odd", "4713-01-01 BC", "294276-12-31"),
+        ("".join(map(chr, range(20_000, 29_000))), "2026-10-06 02:00Z", "2026-10-06 02:00Z"),  # too long for an index
+    ],
+)
+def test_whatever_another_program_wrote_into_a_row_the_others_are_told_of(
+    site_id: str, last_seen_ts: str, updated_at: str, fleet: Fleet
+) -> None:
+    dark(fleet)
+    fleet.run("INSERT INTO device_state VALUES ('odd', %s, %s)", site_id, last_seen_ts)
+    fleet.run("UPDATE device_state SET updated_at = %s WHERE device_id = 'odd'", updated_at)
+    fleet.run("DELETE FROM first_heartbeat")
+    assert "building-a: 5 of 5 silent since 02:10 UTC" in texts(fleet.sweep())
+
+
 def test_the_migration_may_be_run_again_and_mends_what_was_dropped(fleet: Fleet) -> None:
     dark(fleet)
     fleet.sweep()

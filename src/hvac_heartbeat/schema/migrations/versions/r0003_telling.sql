@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS episode (
     PRIMARY KEY (device_id, opened_at)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS episode_open ON episode (device_id) WHERE closed_at IS NULL;
-CREATE INDEX IF NOT EXISTS episode_untold ON episode (site_id) WHERE NOT told_closed;
+CREATE INDEX IF NOT EXISTS episode_untold ON episode (opened_at) WHERE NOT told_closed; -- a name may be too long for one
 CREATE INDEX IF NOT EXISTS episode_closed_at ON episode (closed_at);
 
 -- Times in which almost nobody or many at once were not heard, or only late. Where there is evidence that it was us, a
@@ -116,7 +116,7 @@ SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN 
 
 -- The fleet at a glance, in one cheap look at every row: the newest heartbeat, how many devices count, and by how much
 -- we are behind. A queue that is being drained shows by heartbeats that were written late; what came after them may
--- still be in it, in any order.
+-- still be in it, in any order. (Another program may write any time, and not all can be subtracted.)
 CREATE OR REPLACE FUNCTION glance() RETURNS fleet_glance
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -126,8 +126,8 @@ BEGIN ATOMIC
       FROM (SELECT *, updated_at > (SELECT now() - interval '60 seconds') AS is_written,
                    last_seen_ts < (SELECT now() - interval '60 seconds')
                    AND updated_at > (SELECT now() - interval '60 seconds')
-                   AND updated_at - last_seen_ts > interval '60 seconds'
-                   AND updated_at - last_seen_ts < interval '24 hours' AS is_late
+                   AND last_seen_ts + interval '60 seconds' < updated_at
+                   AND last_seen_ts + interval '24 hours' > updated_at AS is_late
               FROM v_counted) AS device;
 END;
 
@@ -215,14 +215,14 @@ BEGIN ATOMIC
 END;
 
 -- Whether three heartbeats of a device are proven: every gap between two that is no silence is at most 120 seconds.
--- Of a device that was there before the ledger it is taken for granted.
+-- Of a device that was there before the ledger it is taken for granted. What one that was deleted left does not count.
 CREATE OR REPLACE FUNCTION is_known(device text, last_seen timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce((
         SELECT (SELECT 1 + count(*) + ceil(extract(epoch FROM last_seen - first_seen_ts
                                                               - coalesce(sum(silent_to - silent_from), '0')) / 120)
-                  FROM silence WHERE silence.device_id = device) >= 3
+                  FROM silence WHERE silence.device_id = device AND silent_from >= first_seen_ts) >= 3
           FROM first_heartbeat WHERE first_heartbeat.device_id = device), true);
 END;
 
@@ -253,7 +253,7 @@ END;
 CREATE OR REPLACE FUNCTION were_written_late(since timestamptz, until timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT count(*) FILTER (WHERE updated_at - last_seen_ts > interval '60 seconds') >= greatest(3, 0.01 * count(*))
+    SELECT count(*) FILTER (WHERE last_seen_ts + interval '60 seconds' < updated_at) >= greatest(3, 0.01 * count(*))
       FROM device_state
      WHERE last_seen_ts >= since AND last_seen_ts <= until;
 END;
