@@ -178,3 +178,15 @@ def test_ten_thousand_devices_that_fall_silent_are_no_burden_for_a_plan_that_was
     )
     fleet.run("SET statement_timeout = '4s'")
     assert fleet.one("SELECT close_episodes()") == 0
+
+
+def test_a_fleet_with_thousands_of_sites_that_are_long_gone_is_told_of_them_in_time(fleet: Fleet) -> None:
+    """The first sweep tells of all of them at once; what looks at each beside each would be ended, and so for ever."""
+    fleet.run(
+        "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
+        " SELECT 'd' || n, 's' || n % 8000, now() - interval '9 days', now() FROM generate_series(1, 24000) AS n"
+    )
+    fleet.run("DELETE FROM first_heartbeat; ANALYZE")
+    fleet.beat(*REST)
+    fleet.run("SET statement_timeout = '4s'")
+    assert [body.get("sites") for body in fleet.sweep()] == [None] * 6 + [7_994]

@@ -381,15 +381,15 @@ BEGIN
         RETURN 0;
     END IF;
     INSERT INTO episode (device_id, site_id, silent_from, opened_at, is_flapping)
-    SELECT device_id, site_id, last_seen_ts, now(),
-           (SELECT count(*) FROM episode AS past
-             WHERE past.device_id = silent.device_id AND past.opened_at > now() - interval '1 hour') >= 2
+    SELECT device_id, site_id, last_seen_ts, now(), coalesce(times >= 2, false)
       FROM (SELECT device_id, site_id, last_seen_ts, bool_or(is_due) OVER (PARTITION BY site_id) AS is_told
               FROM quiet_devices(now() - interval '120 seconds', heard) AS device
               JOIN unnest(due_sites) AS due (site_id) USING (site_id)
              WHERE is_stale AND is_known(device_id, last_seen_ts)
                AND NOT EXISTS (SELECT FROM episode
                                 WHERE episode.device_id = device.device_id AND closed_at IS NULL)) AS silent
+      LEFT JOIN (SELECT device_id, count(*) AS times FROM episode
+                  WHERE opened_at > now() - interval '1 hour' GROUP BY device_id) AS past USING (device_id)
      WHERE is_told
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS opened = ROW_COUNT;
