@@ -205,7 +205,8 @@ END
 $$;
 
 -- Two messages about the fleet in any ten minutes: that it is silent, and that devices are told of again. One that began
--- and ended before it could be told is told once.
+-- and ended before it could be told is told once, or not at all where it was over ten minutes ago: what goes on and off
+-- more often is not to be told late for ever.
 CREATE OR REPLACE FUNCTION tell_fleet(devices bigint, stale bigint) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -213,6 +214,8 @@ DECLARE
     silence fleet_silence;
     state   text;
 BEGIN
+    UPDATE fleet_silence SET told_ended = true
+     WHERE NOT told_ended AND NOT told_began AND ended_at <= now() - interval '10 minutes';
     FOR silence IN SELECT * FROM fleet_silence WHERE NOT told_ended AND (ended_at IS NOT NULL OR NOT told_began)
                     ORDER BY opened_at LOOP
         EXIT WHEN (SELECT count(*) FROM silence_message

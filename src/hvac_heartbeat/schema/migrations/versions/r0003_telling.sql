@@ -112,7 +112,7 @@ SELECT device_id, site_id, last_seen_ts, updated_at
 CREATE OR REPLACE VIEW v_heard_from AS
 SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN now() ELSE max(ends_at) END
                    FROM deaf_interval WHERE starts_at <= now()),
-                (SELECT max(ended_at) FROM fleet_silence)) AS heard_from;
+                (SELECT max(ended_at) FROM fleet_silence WHERE ended_at <= now())) AS heard_from;
 
 -- The fleet at a glance, in one cheap look at every row: the newest heartbeat, how many devices count, and by how much
 -- we are behind. A queue that is being drained shows by heartbeats that were written late; what came after them may
@@ -259,7 +259,7 @@ BEGIN ATOMIC
 END;
 
 -- The silence of the whole fleet: begin it, end it, look for evidence that it was us, and keep that as a deaf interval.
--- A sweep that comes late begins and ends it at once.
+-- A sweep that comes late begins and ends it at once. A clock that was set back may end it before it began.
 CREATE OR REPLACE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, together timestamptz,
                                               unreachable tstzrange, canary text) RETURNS void
 LANGUAGE plpgsql
@@ -285,7 +285,7 @@ BEGIN
     -- A queue takes its time to drain, so the evidence may come after the end.
     UPDATE fleet_silence AS silence SET evidence = found.evidence
       FROM (SELECT opened_at,
-                   CASE WHEN unreachable && tstzrange(silent_from, coalesce(ended_at, now()), '[]')
+                   CASE WHEN unreachable && tstzrange(silent_from, greatest(silent_from, coalesce(ended_at, now())), '[]')
                         THEN 'the database could not be reached'
                         WHEN ended_at IS NULL AND EXISTS (
                              SELECT FROM quiet_devices('infinity') WHERE device_id = canary AND out_from IS NOT NULL)
@@ -302,7 +302,8 @@ BEGIN
          WHERE ended_at IS NOT NULL AND evidence IS NOT NULL AND NOT is_deaf
         RETURNING silent_from, ended_at, evidence
     )
-    INSERT INTO deaf_interval (starts_at, ends_at, note) SELECT silent_from, ended_at, evidence FROM proven;
+    INSERT INTO deaf_interval (starts_at, ends_at, note)
+    SELECT silent_from, ended_at, evidence FROM proven WHERE ended_at > silent_from;
 END
 $$;
 
