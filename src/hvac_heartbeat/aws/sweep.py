@@ -48,7 +48,7 @@ class Sweeper:
         swept = self._telling.sweep(unreachable, self._channels.canary, deadline)
         milliseconds = int((time.perf_counter() - started) * 1000)
         if swept.is_skipped:
-            return self._count(deadline)
+            return self._count(deadline) | {"skipped": 1}
         self._failed_first = self._failed_last = None
         counts = {"fleet_devices": swept.devices, "stale_devices": swept.stale, "told": swept.messages}
         counts |= {"sweep_ms": milliseconds, "fleet_silent": int(swept.is_fleet_silent)}

@@ -116,6 +116,16 @@ def test_what_was_refused_is_sent_again_later_with_the_same_id(
     assert "secret" not in json.dumps(function.log())
 
 
+def test_a_sweep_that_finds_another_one_hung_rings_the_alarm_on_completed_ones(
+    function: Function, connection: psycopg.Connection
+) -> None:
+    with connection.transaction():
+        connection.execute("SELECT sweep()")
+        assert function.tick()["skipped"] == 1
+    function.tick()
+    assert [line["SweepCompleted"] for line in function.log()] == [0, 1]
+
+
 def test_without_a_channel_nothing_is_leased(
     function: Function, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
