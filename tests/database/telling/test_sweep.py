@@ -190,3 +190,19 @@ def test_a_fleet_with_thousands_of_sites_that_are_long_gone_is_told_of_them_in_t
     fleet.beat(*REST)
     fleet.run("SET statement_timeout = '4s'")
     assert [body.get("sites") for body in fleet.sweep()] == [None] * 6 + [7_994]
+
+
+def test_thousands_of_devices_that_were_taken_out_of_service_are_no_burden(fleet: Fleet) -> None:
+    """Their episodes stay open and their windows too; each beside each, that is fifteen seconds a sweep."""
+    fleet.run(
+        "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
+        " SELECT 'd' || n, 's' || n % 7, now() - interval '9 days', now() FROM generate_series(1, 5000) AS n"
+    )
+    fleet.run(
+        "INSERT INTO episode (device_id, site_id, silent_from, opened_at, told_open)"
+        " SELECT device_id, site_id, last_seen_ts, last_seen_ts, true FROM device_state"
+    )
+    fleet.run("INSERT INTO maintenance_window (scope, subject) SELECT 'device', device_id FROM device_state")
+    fleet.beat(*REST)
+    fleet.run("SET statement_timeout = '4s'")
+    assert fleet.sweep() == []
