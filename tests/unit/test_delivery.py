@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from threading import Event
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -138,25 +140,17 @@ class Broken(delivery._OneByOne):
 
 
 class Slow(delivery._OneByOne):
-    """A channel that takes as long for each message as a host that never answers."""
+    """A channel that takes as long for each message as a host that never answers, and the clock beside it."""
 
     name = "slow"
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-
-    def send(self, messages: Sequence[Message]) -> set[int]:
-        self.clock.now += 6
-        return {message.id for message in messages}
-
-
-class Clock:
-    """What the delivery takes for the time."""
-
     now = 0.0
 
     def monotonic(self) -> float:
         return self.now
+
+    def send(self, messages: Sequence[Message]) -> set[int]:
+        self.now += 6
+        return {message.id for message in messages}
 
 
 class Well(delivery._OneByOne):
@@ -192,17 +186,28 @@ def test_an_entry_that_eventbridge_refuses_the_call_for_fails_no_other_call(monk
     assert delivery.send(delivery.EventBus("b"), [message(1), message(2, "é" * 300_000), message(3)], 1e12) == {2}
 
 
+def test_a_send_that_never_ends_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that nobody resolves, or a host with ten addresses of which none answers, takes no timeout of ours."""
+    over = Event()
+    monkeypatch.setattr(delivery, "_SEND_S", 0.05)
+    monkeypatch.setattr(Well, "send", lambda *_: over.wait(5) and set())
+    started = time.monotonic()
+    assert delivery.send(Well(), [message(1), message(2)], started + 0.05) == {1, 2}
+    assert time.monotonic() - started < 2
+    over.set()
+
+
 @pytest.mark.parametrize("deadline", [28.5, 1e12])
 def test_what_was_sent_is_noted_before_time_or_lease_is_over_however_slow_a_channel_is(
     deadline: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else all channels would have all messages again, minute by minute."""
-    clock = Clock()
-    monkeypatch.setattr(delivery, "time", clock)
+    slow = Slow()
+    monkeypatch.setattr(delivery, "time", slow)
     outbox: Any = Outbox(*map(message, range(50)))
-    assert delivery.deliver(outbox, [Slow(clock), Well()], deadline) == (0, 50)
+    assert delivery.deliver(outbox, [slow, Well()], deadline) == (0, 50)
     assert [noted.channels for noted in outbox.noted] == [["well"]] * 50
-    assert clock.now < min(deadline, 60)
+    assert slow.now < min(deadline, 60)
 
 
 def test_nothing_is_leased_that_there_is_no_time_to_send() -> None:
