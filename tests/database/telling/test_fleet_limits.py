@@ -70,9 +70,12 @@ def test_what_is_over_for_ten_minutes_and_could_not_be_told_makes_no_news_late(f
 def test_a_clock_that_is_set_back_in_the_silence_of_the_fleet_stops_no_sweep(fleet: Fleet) -> None:
     fleet.live(600, *ALL)
     fleet.live(300, *ALL, silent=ALL)
-    fleet.wait(-600)
+    fleet.wait(-599)
     fleet.run("UPDATE device_state SET last_seen_ts = now(), updated_at = now()")
     assert states(fleet.sweep(unreachable_for=60)) == ["Ingest Deaf ended"]
     assert deaf(fleet) == []
     fleet.run("UPDATE fleet_silence SET ended_at = now() + interval '1 year'")
     assert texts(fleet.live(300, *ALL, silent=SITES["a"])) == ["a: 5 of 5 silent since 02:05 UTC"]
+    fleet.run("UPDATE silence_message SET created_at = now() + interval '1 year'")
+    fleet.sweep()
+    assert states(fleet.live(300, *ALL, silent=ALL)) == ["Ingest Deaf began"]

@@ -283,7 +283,9 @@ BEGIN
         PERFORM tell_sites();
         PERFORM tell_standing();
     END IF;
-    DELETE FROM silence_message WHERE created_at < now() - interval '30 days';
+    -- What is from the future a clock wrote that was set back since; it would use up what may be told until then.
+    DELETE FROM silence_message
+     WHERE created_at < now() - interval '30 days' OR created_at > now() + interval '1 hour';
     DELETE FROM episode WHERE closed_at < now() - interval '30 days' AND told_closed;
     RETURN QUERY SELECT false, fleet.devices, silent.stale, opened, closed,
                         (SELECT count(*) FROM silence_message WHERE id > last_id), is_fleet_silent;
