@@ -295,7 +295,7 @@ $$;
 -- --------------------------------------------------------------------------------------------------- the delivery
 
 -- Take messages that some channel of `channels` has not got, for a minute. Who dies with them loses nothing: they are
--- due again when the lease is over. After a day nobody wants them.
+-- due again when the lease is over. What failed least comes first. After a day nobody wants them.
 CREATE OR REPLACE FUNCTION lease_messages(channels text[], most integer)
 RETURNS TABLE (id bigint, dedup_id text, kind text, body jsonb, delivered_to text[])
 LANGUAGE plpgsql SECURITY DEFINER
@@ -310,7 +310,7 @@ BEGIN
      WHERE id IN (SELECT id FROM silence_message
                    WHERE created_at > now() - interval '24 hours' AND next_attempt_at <= now()
                      AND coalesce(leased_until <= now(), true) AND NOT delivered_to @> channels
-                   ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED)
+                   ORDER BY attempts, id LIMIT most FOR UPDATE SKIP LOCKED)
     RETURNING id, dedup_id, kind, body, delivered_to;
 END
 $$;
