@@ -191,6 +191,9 @@ class Oracle:
 
     def _tell_fleet(self, devices: int, stale: int) -> None:
         for silence in self.judgement.fleet_silences:
+            if not silence.told_began and (silence.ended_at or self.now) <= self.now - 10 * MINUTE:
+                silence.told_ended = True  # too late for news
+        for silence in self.judgement.fleet_silences:
             has_ended = silence.ended_at is not None
             if silence.told_ended or (silence.told_began and not has_ended):
                 continue

@@ -63,8 +63,9 @@ def health(*, reached: bool) -> dict[str, Any]:
 
 
 def swept(counts: Mapping[str, int]) -> dict[str, Any]:
-    message = "Another sweep is running"
-    if counts:
+    if "skipped" in counts:
+        message = "Another sweep is running"
+    else:
         message = f"{counts['stale_devices']} of {counts['fleet_devices']} device(s) are stale"
     return _answer(200, {"message": message, **counts})
 

@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import json
 import time
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hvac_heartbeat.aws.invocation_log import log
 from hvac_heartbeat.aws.mail import subject, words
-from hvac_heartbeat.store.telling import Delivery
+from hvac_heartbeat.store.telling import LEASE_S, Delivery
+from hvac_heartbeat.store.timeout import within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from urllib.request import OpenerDirector
 
     from hvac_heartbeat.channels import Channels
     from hvac_heartbeat.store.telling import Message, Telling
 
-_ROUND_S = 8.0  # what a lease, the sends and the note of them may take
+_SEND_S = 6.0  # what the last send may take: a host has many addresses, and each may answer nothing
+_ROUND_S = _SEND_S + 2.0  # and the note of it
 _TIMEOUT_S = 3.0
 _ENTRIES = 10  # PutEvents takes ten entries and 256 KB a call (EventBridge API Reference)
 _ENTRY_BYTES = 256 * 1024
@@ -33,8 +35,11 @@ class Channel(Protocol):
 
     name: str
 
+    def portions(self, messages: Sequence[Message]) -> Iterable[Sequence[Message]]:
+        """Divide messages into what is sent by one call."""
+
     def send(self, messages: Sequence[Message]) -> set[int]:
-        """Send messages, and return the ids of those that were not taken; may raise, and then none was."""
+        """Send a portion, and return the ids of what was not taken; may raise, and then nothing was."""
 
 
 def channels_of(settings: Channels) -> list[Channel]:
@@ -60,13 +65,16 @@ def deliver(telling: Telling, channels: Sequence[Channel], deadline: float) -> t
     delivered = failed = 0
     names = [channel.name for channel in channels]
     while channels and deadline - time.monotonic() > _ROUND_S:
+        # Who notes nothing, because he was ended or others have the lease by then, has sent what will be sent again.
+        end = min(deadline, time.monotonic() + LEASE_S) - _ROUND_S
         messages = telling.lease(names, deadline)
         if not messages:
             break
         deliveries = {message.id: Delivery(message, []) for message in messages}
-        for channel in channels:
+        for place, channel in enumerate(channels):
             wanted = [message for message in messages if channel.name not in message.delivered_to]
-            refused = _send(channel, wanted) if wanted else set()
+            share = (end - time.monotonic()) / (len(channels) - place)
+            refused = send(channel, wanted, time.monotonic() + share)
             for message in wanted:
                 if message.id in refused:
                     deliveries[message.id].is_failed = True
@@ -78,16 +86,23 @@ def deliver(telling: Telling, channels: Sequence[Channel], deadline: float) -> t
     return delivered, failed
 
 
-def _send(channel: Channel, messages: Sequence[Message]) -> set[int]:
-    try:
-        refused = channel.send(messages)
-    except Exception as error:  # noqa: BLE001 - whatever a channel's library raises, the other channels are served
-        # The type alone: a URL in the text would be the webhook's secret.
-        log("ERROR", "messages not delivered", channel=channel.name, count=len(messages), cause=type(error).__name__)
-        return {message.id for message in messages}
-    if refused:
-        log("ERROR", "messages not delivered", channel=channel.name, count=len(refused), cause="refused")
-    return refused
+def send(channel: Channel, messages: Sequence[Message], end: float) -> set[int]:
+    """Send messages, those for which there is no time left excepted, and return the ids of what was not taken."""
+    failed: dict[str, set[int]] = {}
+    for portion in channel.portions(messages):
+        cause, refused = "refused", {message.id for message in portion}
+        if time.monotonic() >= end:
+            cause = "no time left"
+        else:
+            try:
+                refused = within(end + _SEND_S - time.monotonic(), partial(channel.send, portion))
+            except Exception as error:  # noqa: BLE001 - whatever a library raises, the rest and the other channels are served
+                cause = type(error).__name__  # alone: a URL in the text would be the webhook's secret
+        failed.setdefault(cause, set()).update(refused)
+    for cause, ids in failed.items():
+        if ids:
+            log("ERROR", "messages not delivered", channel=channel.name, count=len(ids), cause=cause)
+    return set().union(*failed.values())
 
 
 class EventBus:
@@ -98,33 +113,40 @@ class EventBus:
     def __init__(self, bus: str) -> None:
         self._bus = bus
 
-    def send(self, messages: Sequence[Message]) -> set[int]:
-        """Put the events, as many a call as it takes."""
-        refused: set[int] = set()
-        for group in self._groups(messages):
-            answer = _client("events").put_events(Entries=[entry for _, entry in group])
-            if answer["FailedEntryCount"]:
-                results = zip(group, answer["Entries"], strict=True)
-                refused |= {message.id for (message, _), result in results if result.get("ErrorCode")}
-        return refused
-
-    def _groups(self, messages: Sequence[Message]) -> Iterator[list[tuple[Message, dict[str, str]]]]:
-        group: list[tuple[Message, dict[str, str]]] = []
+    def portions(self, messages: Sequence[Message]) -> Iterator[list[Message]]:
+        """Give as many as a call takes."""
+        portion: list[Message] = []
         size = 0
         for message in messages:
-            detail = json.dumps(message.body | {"dedup_id": message.dedup_id}, ensure_ascii=False)
-            entry = {"Source": "hvac-heartbeat", "DetailType": message.kind, "Detail": detail}
-            bytes_of_it = len(detail.encode()) + _ENTRY_OVERHEAD
-            if group and (len(group) == _ENTRIES or size + bytes_of_it > _ENTRY_BYTES):
-                yield group
-                group, size = [], 0
-            group.append((message, entry | {"EventBusName": self._bus}))
+            bytes_of_it = len(_detail(message).encode()) + _ENTRY_OVERHEAD
+            if portion and (len(portion) == _ENTRIES or size + bytes_of_it > _ENTRY_BYTES):
+                yield portion
+                portion, size = [], 0
+            portion.append(message)
             size += bytes_of_it
-        if group:
-            yield group
+        if portion:
+            yield portion
+
+    def send(self, messages: Sequence[Message]) -> set[int]:
+        """Put the events."""
+        entry = {"Source": "hvac-heartbeat", "EventBusName": self._bus}
+        entries = [entry | {"DetailType": message.kind, "Detail": _detail(message)} for message in messages]
+        results = _client("events").put_events(Entries=entries)["Entries"]
+        return {message.id for message, result in zip(messages, results, strict=True) if result.get("ErrorCode")}
 
 
-class Topic:
+def _detail(message: Message) -> str:
+    return json.dumps(message.body | {"dedup_id": message.dedup_id}, ensure_ascii=False)
+
+
+class _OneByOne:
+    """A channel that takes one message a call."""
+
+    def portions(self, messages: Sequence[Message]) -> list[list[Message]]:
+        return [[message] for message in messages]
+
+
+class Topic(_OneByOne):
     """An SNS topic: words that a person reads, by e-mail for one."""
 
     name = "sns"
@@ -133,28 +155,23 @@ class Topic:
         self._arn = arn
 
     def send(self, messages: Sequence[Message]) -> set[int]:
-        """Publish each message; those that were published are not sent again because a later one fails."""
-        refused: set[int] = set()
-        for message in messages:
-            fifo = {"MessageGroupId": "hvac-heartbeat", "MessageDeduplicationId": message.dedup_id}
-            try:
-                _client("sns", self._arn.split(":")[3]).publish(
-                    TopicArn=self._arn,
-                    Subject=subject(message),
-                    Message=words(message),
-                    MessageAttributes={
-                        "kind": {"DataType": "String", "StringValue": message.kind},
-                        "dedup_id": {"DataType": "String", "StringValue": message.dedup_id},
-                    },
-                    **(fifo if self._arn.endswith(".fifo") else {}),
-                )
-            except _aws_errors() as error:
-                log("WARNING", "message not published", channel=self.name, cause=type(error).__name__)
-                refused.add(message.id)
-        return refused
+        """Publish the message."""
+        [message] = messages
+        fifo = {"MessageGroupId": "hvac-heartbeat", "MessageDeduplicationId": message.dedup_id}
+        _client("sns", self._arn.split(":")[3]).publish(
+            TopicArn=self._arn,
+            Subject=subject(message),
+            Message=words(message),
+            MessageAttributes={
+                "kind": {"DataType": "String", "StringValue": message.kind},
+                "dedup_id": {"DataType": "String", "StringValue": message.dedup_id},
+            },
+            **(fifo if self._arn.endswith(".fifo") else {}),
+        )
+        return set()
 
 
-class Webhook:
+class Webhook(_OneByOne):
     """A URL that takes Slack's form: `{"text": ...}`."""
 
     name = "webhook"
@@ -163,22 +180,21 @@ class Webhook:
         self._url = url
 
     def send(self, messages: Sequence[Message]) -> set[int]:
-        """Post each message."""
-        from urllib.error import URLError
+        """Post the message."""
+        from urllib.error import HTTPError
         from urllib.request import Request
 
-        refused: set[int] = set()
-        for message in messages:
-            # Slack makes links and mentions of what stands in angle brackets, and a device may be called anything.
-            text = message.body["text"].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-            body = json.dumps({"text": text, "kind": message.kind, "dedup_id": message.dedup_id}).encode()
-            request = Request(self._url, body, {"Content-Type": "application/json"})  # noqa: S310 - `Channels` has looked
-            try:
-                _opener().open(request, timeout=_TIMEOUT_S).close()
-            except (URLError, OSError, ValueError) as error:
-                log("WARNING", "message not posted", channel=self.name, cause=type(error).__name__)
-                refused.add(message.id)
-        return refused
+        [message] = messages
+        # Slack makes links and mentions of what stands in angle brackets, and a device may be called anything.
+        text = message.body["text"].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        body = json.dumps({"text": text, "kind": message.kind, "dedup_id": message.dedup_id}).encode()
+        request = Request(self._url, body, {"Content-Type": "application/json"})  # noqa: S310 - `Channels` has looked
+        try:
+            _opener().open(request, timeout=_TIMEOUT_S).close()
+        except HTTPError as refusal:
+            with refusal:  # which holds the connection
+                return {message.id}
+        return set()
 
 
 @cache
@@ -188,13 +204,6 @@ def _client(service: str, region: str | None = None) -> Any:
 
     bounds = Config(connect_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S, retries={"total_max_attempts": 1})
     return boto3.client(service, region_name=region, config=bounds)  # type: ignore[call-overload]
-
-
-@cache
-def _aws_errors() -> tuple[type[Exception], ...]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return BotoCoreError, ClientError
 
 
 @cache

@@ -26,7 +26,7 @@ class Sweeper:
         self._failed_last: datetime | None = None
 
     def run(self, deadline: float) -> dict[str, int]:
-        """Sweep, deliver, and return what there is to log as metrics; nothing where another sweep is running.
+        """Sweep, deliver, and return what there is to log as metrics: `skipped` alone where another sweep is running.
 
         Raises:
             StoreUnavailable: the database did not answer; the next sweep that reaches it says since when.
@@ -49,7 +49,7 @@ class Sweeper:
         swept = self._telling.sweep(unreachable, self._channels.canary, deadline)
         milliseconds = int((time.perf_counter() - started) * 1000)
         if swept.is_skipped:
-            return {}
+            return {"skipped": 1}
         self._failed_first = self._failed_last = None
         counts = {"fleet_devices": swept.devices, "stale_devices": swept.stale, "told": swept.messages}
         counts |= {"sweep_ms": milliseconds, "fleet_silent": int(swept.is_fleet_silent)}

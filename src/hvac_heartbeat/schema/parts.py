@@ -97,7 +97,7 @@ _TELLING_FUNCTIONS: Final = {
     "news_in_words(site_news)": "text",
     "news_in_numbers(site_news)": "jsonb",
     "put_message(text, text, text, text, jsonb)": "void",
-    "mark_told(site_news)": "void",
+    "mark_told(site_news[])": "void",
     "tell_sites()": "void",
     "may_tell_digest()": "boolean",
     "tell_digest(site_news[])": "void",

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hvac_heartbeat.store.database import Database
 
 STATEMENTS: Final = Path(__file__).with_suffix(".sql")
-LEASED_AT_ONCE: Final = 50
+LEASED_AT_ONCE: Final = 10  # as many as a slow channel takes in the time of a lease
+LEASE_S: Final = 60.0  # as lease_messages() has it
 
 
 class Swept(msgspec.Struct, frozen=True):

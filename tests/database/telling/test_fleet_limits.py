@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.database.telling.conftest import site
-from tests.database.telling.test_fleet_silence import ALL, deaf, states
+from tests.database.telling.conftest import site, texts
+from tests.database.telling.test_fleet_silence import ALL, SITES, deaf, states
 
 if TYPE_CHECKING:
     from tests.database.telling.conftest import Fleet
@@ -52,3 +52,30 @@ def test_the_fleet_is_told_of_twice_in_ten_minutes_at_most(fleet: Fleet) -> None
         said = states(fleet.live(60, *ALL, silent=ALL if silent else ()))
         told += [(fleet.now.minute, what) for what in said]
     assert told == [(13, "Ingest Deaf began"), (15, "Ingest Deaf ended"), (23, "Ingest Deaf began")]
+
+
+def test_what_is_over_for_ten_minutes_and_could_not_be_told_makes_no_news_late(fleet: Fleet) -> None:
+    """Every other minute some of a queue's heartbeats are late, more often than may be told."""
+    fleet.live(600, *ALL)
+    for minute in range(40):
+        fleet.wait(60)
+        fleet.beat(*ALL[5:])
+        if minute % 2:
+            fleet.beat(*ALL[:5], ago=61)
+        fleet.sweep()
+    assert fleet.one("SELECT count(*) FROM fleet_silence WHERE NOT told_ended") <= 6
+    assert "Ingest Deaf began" in states(fleet.live(1_200, *ALL, silent=ALL))
+
+
+def test_a_clock_that_is_set_back_in_the_silence_of_the_fleet_stops_no_sweep(fleet: Fleet) -> None:
+    fleet.live(600, *ALL)
+    fleet.live(300, *ALL, silent=ALL)
+    fleet.wait(-599)
+    fleet.run("UPDATE device_state SET last_seen_ts = now(), updated_at = now()")
+    assert states(fleet.sweep(unreachable_for=60)) == ["Ingest Deaf ended"]
+    assert deaf(fleet) == []
+    fleet.run("UPDATE fleet_silence SET ended_at = now() + interval '1 year'")
+    assert texts(fleet.live(300, *ALL, silent=SITES["a"])) == ["a: 5 of 5 silent since 02:05 UTC"]
+    fleet.run("UPDATE silence_message SET created_at = now() + interval '1 year'")
+    fleet.sweep()
+    assert states(fleet.live(300, *ALL, silent=ALL)) == ["Ingest Deaf began"]

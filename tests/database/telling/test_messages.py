@@ -127,3 +127,13 @@ def test_the_same_news_is_never_two_messages(fleet: Fleet) -> None:
     fleet.live(300, *dead, *QUIET, silent=dead)
     fleet.run("UPDATE episode SET told_open = false")  # as if somebody had tampered with it
     assert texts(fleet.live(60, *QUIET)) == []
+
+
+def test_what_is_new_is_leased_before_what_failed_so_that_one_bad_channel_keeps_no_other_waiting(fleet: Fleet) -> None:
+    a, b = site("building-a", 3), site("building-b", 3)
+    fleet.live(600, *a, *b, *QUIET)
+    fleet.live(300, *a, *b, *QUIET, silent=a)
+    fleet.run("UPDATE silence_message SET attempts = 3, delivered_to = '{eventbridge}'")
+    fleet.live(300, *a, *b, *QUIET, silent=[*a, *b])
+    [leased] = fleet.rows("SELECT body->>'site_id' AS site FROM lease_messages('{eventbridge,webhook}', 1)")
+    assert leased == {"site": "building-b"}

@@ -127,6 +127,33 @@ def test_what_is_still_silent_is_not_called_back_because_a_late_heartbeat_moved_
     assert texts(ended) == ["building-a: 5 of 5 back since 02:19 UTC"]
 
 
+def test_a_device_that_was_deleted_and_came_anew_is_told_of_whatever_it_was_silent_for_before(fleet: Fleet) -> None:
+    fleet.live(600, *BUILDING, *REST)
+    fleet.wait(86_400)
+    fleet.live(300, *BUILDING, *REST)
+    fleet.run("DELETE FROM device_state WHERE site_id = 'building-a'")
+    fleet.live(600, *BUILDING, *REST)
+    assert len(fleet.live(300, *REST)) == 1
+
+
+@pytest.mark.parametrize(
+    ("site_id", "last_seen_ts", "updated_at"),
+    [
+        ("odd", "2026-10-06 02:00Z", "infinity"),  # from which servers before 17 cannot subtract
+        ("odd", "4713-01-01 BC", "294276-12-31"),
+        ("".join(map(chr, range(20_000, 29_000))), "2026-10-06 02:00Z", "2026-10-06 02:00Z"),  # too long for an index
+    ],
+)
+def test_whatever_another_program_wrote_into_a_row_the_others_are_told_of(
+    site_id: str, last_seen_ts: str, updated_at: str, fleet: Fleet
+) -> None:
+    dark(fleet)
+    fleet.run("INSERT INTO device_state VALUES ('odd', %s, %s)", site_id, last_seen_ts)
+    fleet.run("UPDATE device_state SET updated_at = %s WHERE device_id = 'odd'", updated_at)
+    fleet.run("DELETE FROM first_heartbeat")
+    assert "building-a: 5 of 5 silent since 02:10 UTC" in texts(fleet.sweep())
+
+
 def test_the_migration_may_be_run_again_and_mends_what_was_dropped(fleet: Fleet) -> None:
     dark(fleet)
     fleet.sweep()
@@ -151,3 +178,31 @@ def test_ten_thousand_devices_that_fall_silent_are_no_burden_for_a_plan_that_was
     )
     fleet.run("SET statement_timeout = '4s'")
     assert fleet.one("SELECT close_episodes()") == 0
+
+
+def test_a_fleet_with_thousands_of_sites_that_are_long_gone_is_told_of_them_in_time(fleet: Fleet) -> None:
+    """The first sweep tells of all of them at once; what looks at each beside each would be ended, and so for ever."""
+    fleet.run(
+        "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
+        " SELECT 'd' || n, 's' || n % 8000, now() - interval '9 days', now() FROM generate_series(1, 24000) AS n"
+    )
+    fleet.run("DELETE FROM first_heartbeat; ANALYZE")
+    fleet.beat(*REST)
+    fleet.run("SET statement_timeout = '4s'")
+    assert [body.get("sites") for body in fleet.sweep()] == [None] * 6 + [7_994]
+
+
+def test_thousands_of_devices_that_were_taken_out_of_service_are_no_burden(fleet: Fleet) -> None:
+    """Their episodes stay open and their windows too; each beside each, that is fifteen seconds a sweep."""
+    fleet.run(
+        "INSERT INTO device_state (device_id, site_id, last_seen_ts, updated_at)"
+        " SELECT 'd' || n, 's' || n % 7, now() - interval '9 days', now() FROM generate_series(1, 5000) AS n"
+    )
+    fleet.run(
+        "INSERT INTO episode (device_id, site_id, silent_from, opened_at, told_open)"
+        " SELECT device_id, site_id, last_seen_ts, last_seen_ts, true FROM device_state"
+    )
+    fleet.run("INSERT INTO maintenance_window (scope, subject) SELECT 'device', device_id FROM device_state")
+    fleet.beat(*REST)
+    fleet.run("SET statement_timeout = '4s'")
+    assert fleet.sweep() == []

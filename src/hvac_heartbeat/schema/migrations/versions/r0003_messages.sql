@@ -32,8 +32,9 @@ BEGIN ATOMIC
                               ORDER BY device_id COLLATE "C", opened_at)) AS content
           FROM (SELECT 'Silence Opened' AS kind, episode.*, opened_at AS waits_since
                   FROM episode
+                  LEFT JOIN (SELECT device_id AS stale_id FROM stale) AS stale ON stale_id = device_id
                  WHERE closed_at IS NULL AND NOT told_closed AND NOT told_open
-                   AND (device_id IN (SELECT device_id FROM stale) OR (is_flapping AND NOT is_maintained(device_id)))
+                   AND (stale_id IS NOT NULL OR (is_flapping AND NOT is_maintained(device_id)))
                  UNION ALL
                 SELECT 'Silence Ended', episode.*, closed_at
                   FROM episode WHERE closed_at IS NOT NULL AND NOT told_closed) AS news
@@ -92,15 +93,18 @@ BEGIN ATOMIC
     ON CONFLICT (dedup_id) DO NOTHING;
 END;
 
-CREATE OR REPLACE FUNCTION mark_told(news site_news) RETURNS void
+-- In one statement, because there may be thousands of sites: a fleet may have as many that are long gone.
+CREATE OR REPLACE FUNCTION mark_told(told site_news[]) RETURNS void
 LANGUAGE sql
+SET enable_nestloop = off SET enable_mergejoin = off
 BEGIN ATOMIC
     UPDATE episode
-       SET told_open     = told_open OR (news).kind = 'Silence Opened',
-           told_flapping = told_flapping OR ((news).kind = 'Silence Opened' AND is_flapping),
-           told_closed   = (news).kind = 'Silence Ended'
-     WHERE device_id = ANY ((news).device_ids) AND site_id = (news).site_id AND NOT told_closed
-       AND (closed_at IS NULL) = ((news).kind = 'Silence Opened');
+       SET told_open     = told_open OR kind = 'Silence Opened',
+           told_flapping = told_flapping OR (kind = 'Silence Opened' AND is_flapping),
+           told_closed   = kind = 'Silence Ended'
+      FROM (SELECT kind, site_id, unnest(device_ids) AS device_id FROM unnest(told)) AS news
+     WHERE news.device_id = episode.device_id AND news.site_id = episode.site_id AND NOT told_closed
+       AND (closed_at IS NULL) = (kind = 'Silence Opened');
 END;
 
 -- Six messages about single sites in any ten minutes, the largest outages first. The others wait for the digest, of
@@ -124,8 +128,8 @@ BEGIN
                             news_in_numbers(one) || jsonb_build_object(
                                 'text', news_in_words(one), 'device_ids', to_jsonb(one.device_ids[1 : 20]),
                                 'flapping', to_jsonb(one.flapping[1 : 20])));
-        PERFORM mark_told(one);
     END LOOP;
+    PERFORM mark_told(news[1 : budget]);
     PERFORM tell_digest(news[budget + 1 :]);
 END
 $$;
@@ -142,16 +146,12 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     told site_news[];
-    one  site_news;
 BEGIN
     IF coalesce(cardinality(news), 0) = 0 OR NOT may_tell_digest() THEN
         RETURN;
     END IF;
-    SELECT array_agg(site ORDER BY place) INTO told
-      FROM (SELECT place, news[place] AS site, first_value((news[place]).kind) OVER longest_wait AS kind
-              FROM generate_subscripts(news, 1) AS place
-            WINDOW longest_wait AS (ORDER BY (news[place]).waits_since, (news[place]).kind DESC)) AS waiting
-     WHERE (site).kind = waiting.kind;
+    told := ARRAY(SELECT site FROM unnest(news) AS site
+                   WHERE kind = (SELECT kind FROM unnest(news) ORDER BY waits_since, kind DESC LIMIT 1));
     PERFORM put_message(
         told[1].kind, 'digest', NULL,
         (SELECT string_agg(site_id || ' ' || content, ',' ORDER BY site_id COLLATE "C") FROM unnest(told)),
@@ -162,9 +162,7 @@ BEGIN
             'largest', (SELECT jsonb_agg(news_in_numbers(told[place]) ORDER BY place)
                           FROM generate_series(1, least(100, cardinality(told))) AS place),
             'text', list_in_words(told)));
-    FOREACH one IN ARRAY told LOOP
-        PERFORM mark_told(one);
-    END LOOP;
+    PERFORM mark_told(told);
 END
 $$;
 
@@ -207,7 +205,8 @@ END
 $$;
 
 -- Two messages about the fleet in any ten minutes: that it is silent, and that devices are told of again. One that began
--- and ended before it could be told is told once.
+-- and ended before it could be told is told once, or not at all where it was over ten minutes ago: what goes on and off
+-- more often is not to be told late for ever.
 CREATE OR REPLACE FUNCTION tell_fleet(devices bigint, stale bigint) RETURNS void
 LANGUAGE plpgsql
 AS $$
@@ -215,6 +214,8 @@ DECLARE
     silence fleet_silence;
     state   text;
 BEGIN
+    UPDATE fleet_silence SET told_ended = true
+     WHERE NOT told_ended AND NOT told_began AND ended_at <= now() - interval '10 minutes';
     FOR silence IN SELECT * FROM fleet_silence WHERE NOT told_ended AND (ended_at IS NOT NULL OR NOT told_began)
                     ORDER BY opened_at LOOP
         EXIT WHEN (SELECT count(*) FROM silence_message
@@ -282,7 +283,9 @@ BEGIN
         PERFORM tell_sites();
         PERFORM tell_standing();
     END IF;
-    DELETE FROM silence_message WHERE created_at < now() - interval '30 days';
+    -- What is from the future a clock wrote that was set back since; it would use up what may be told until then.
+    DELETE FROM silence_message
+     WHERE created_at < now() - interval '30 days' OR created_at > now() + interval '1 hour';
     DELETE FROM episode WHERE closed_at < now() - interval '30 days' AND told_closed;
     RETURN QUERY SELECT false, fleet.devices, silent.stale, opened, closed,
                         (SELECT count(*) FROM silence_message WHERE id > last_id), is_fleet_silent;
@@ -292,7 +295,7 @@ $$;
 -- --------------------------------------------------------------------------------------------------- the delivery
 
 -- Take messages that some channel of `channels` has not got, for a minute. Who dies with them loses nothing: they are
--- due again when the lease is over. After a day nobody wants them.
+-- due again when the lease is over. What failed least comes first. After a day nobody wants them.
 CREATE OR REPLACE FUNCTION lease_messages(channels text[], most integer)
 RETURNS TABLE (id bigint, dedup_id text, kind text, body jsonb, delivered_to text[])
 LANGUAGE plpgsql SECURITY DEFINER
@@ -307,7 +310,7 @@ BEGIN
      WHERE id IN (SELECT id FROM silence_message
                    WHERE created_at > now() - interval '24 hours' AND next_attempt_at <= now()
                      AND coalesce(leased_until <= now(), true) AND NOT delivered_to @> channels
-                   ORDER BY id LIMIT most FOR UPDATE SKIP LOCKED)
+                   ORDER BY attempts, id LIMIT most FOR UPDATE SKIP LOCKED)
     RETURNING id, dedup_id, kind, body, delivered_to;
 END
 $$;

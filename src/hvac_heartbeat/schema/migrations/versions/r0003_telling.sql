@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS episode (
     PRIMARY KEY (device_id, opened_at)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS episode_open ON episode (device_id) WHERE closed_at IS NULL;
-CREATE INDEX IF NOT EXISTS episode_untold ON episode (site_id) WHERE NOT told_closed;
+CREATE INDEX IF NOT EXISTS episode_untold ON episode (opened_at) WHERE NOT told_closed; -- a name may be too long for one
 CREATE INDEX IF NOT EXISTS episode_closed_at ON episode (closed_at);
 
 -- Times in which almost nobody or many at once were not heard, or only late. Where there is evidence that it was us, a
@@ -60,6 +60,9 @@ CREATE INDEX IF NOT EXISTS silence_message_created_at ON silence_message (create
 -- Who came back lately is asked of the ledger by the end of the silence. Silences are written in the order of their
 -- ends, so that ranges of pages are enough.
 CREATE INDEX IF NOT EXISTS silence_silent_to ON silence USING brin (silent_to) WITH (autosummarize = on);
+
+-- Devices that were taken out of service have maintenance without an end, so there may be many.
+CREATE INDEX IF NOT EXISTS maintenance_window_subject ON maintenance_window (subject, scope);
 
 -- What the functions below hand on, one after the other. (There is no CREATE TYPE IF NOT EXISTS.)
 DO $$
@@ -112,11 +115,11 @@ SELECT device_id, site_id, last_seen_ts, updated_at
 CREATE OR REPLACE VIEW v_heard_from AS
 SELECT greatest((SELECT CASE WHEN bool_or(coalesce(ends_at > now(), true)) THEN now() ELSE max(ends_at) END
                    FROM deaf_interval WHERE starts_at <= now()),
-                (SELECT max(ended_at) FROM fleet_silence)) AS heard_from;
+                (SELECT max(ended_at) FROM fleet_silence WHERE ended_at <= now())) AS heard_from;
 
 -- The fleet at a glance, in one cheap look at every row: the newest heartbeat, how many devices count, and by how much
 -- we are behind. A queue that is being drained shows by heartbeats that were written late; what came after them may
--- still be in it, in any order.
+-- still be in it, in any order. (Another program may write any time, and not all can be subtracted.)
 CREATE OR REPLACE FUNCTION glance() RETURNS fleet_glance
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -126,8 +129,8 @@ BEGIN ATOMIC
       FROM (SELECT *, updated_at > (SELECT now() - interval '60 seconds') AS is_written,
                    last_seen_ts < (SELECT now() - interval '60 seconds')
                    AND updated_at > (SELECT now() - interval '60 seconds')
-                   AND updated_at - last_seen_ts > interval '60 seconds'
-                   AND updated_at - last_seen_ts < interval '24 hours' AS is_late
+                   AND last_seen_ts + interval '60 seconds' < updated_at
+                   AND last_seen_ts + interval '24 hours' > updated_at AS is_late
               FROM v_counted) AS device;
 END;
 
@@ -207,22 +210,27 @@ BEGIN ATOMIC
            (SELECT max(heard) FROM dark WHERE heard - many_before <= interval '2 minutes');
 END;
 
--- Whether a device is in maintenance. A function, so that it is looked up by its key and the fleet is not searched.
+-- Whether a device is in maintenance, as in v_in_maintenance. A function, so that it and its windows are looked up by
+-- their keys, and neither the fleet nor all windows are searched for each device.
 CREATE OR REPLACE FUNCTION is_maintained(device text) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT EXISTS (SELECT FROM v_in_maintenance WHERE device_id = device);
+    WITH state AS MATERIALIZED (SELECT device_id, site_id FROM device_state WHERE device_id = device)
+    SELECT EXISTS (SELECT FROM maintenance_window
+                    WHERE ((scope = 'device' AND subject = (SELECT device_id FROM state))
+                           OR (scope = 'site' AND subject = (SELECT site_id FROM state)))
+                      AND starts_at <= now() AND coalesce(ends_at > now(), true));
 END;
 
 -- Whether three heartbeats of a device are proven: every gap between two that is no silence is at most 120 seconds.
--- Of a device that was there before the ledger it is taken for granted.
+-- Of a device that was there before the ledger it is taken for granted. What one that was deleted left does not count.
 CREATE OR REPLACE FUNCTION is_known(device text, last_seen timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT coalesce((
         SELECT (SELECT 1 + count(*) + ceil(extract(epoch FROM last_seen - first_seen_ts
                                                               - coalesce(sum(silent_to - silent_from), '0')) / 120)
-                  FROM silence WHERE silence.device_id = device) >= 3
+                  FROM silence WHERE silence.device_id = device AND silent_from >= first_seen_ts) >= 3
           FROM first_heartbeat WHERE first_heartbeat.device_id = device), true);
 END;
 
@@ -253,13 +261,13 @@ END;
 CREATE OR REPLACE FUNCTION were_written_late(since timestamptz, until timestamptz) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT count(*) FILTER (WHERE updated_at - last_seen_ts > interval '60 seconds') >= greatest(3, 0.01 * count(*))
+    SELECT count(*) FILTER (WHERE last_seen_ts + interval '60 seconds' < updated_at) >= greatest(3, 0.01 * count(*))
       FROM device_state
      WHERE last_seen_ts >= since AND last_seen_ts <= until;
 END;
 
 -- The silence of the whole fleet: begin it, end it, look for evidence that it was us, and keep that as a deaf interval.
--- A sweep that comes late begins and ends it at once.
+-- A sweep that comes late begins and ends it at once. A clock that was set back may end it before it began.
 CREATE OR REPLACE FUNCTION note_fleet_silence(glance fleet_glance, silent silent_part, together timestamptz,
                                               unreachable tstzrange, canary text) RETURNS void
 LANGUAGE plpgsql
@@ -285,7 +293,7 @@ BEGIN
     -- A queue takes its time to drain, so the evidence may come after the end.
     UPDATE fleet_silence AS silence SET evidence = found.evidence
       FROM (SELECT opened_at,
-                   CASE WHEN unreachable && tstzrange(silent_from, coalesce(ended_at, now()), '[]')
+                   CASE WHEN unreachable && tstzrange(silent_from, greatest(silent_from, coalesce(ended_at, now())), '[]')
                         THEN 'the database could not be reached'
                         WHEN ended_at IS NULL AND EXISTS (
                              SELECT FROM quiet_devices('infinity') WHERE device_id = canary AND out_from IS NOT NULL)
@@ -302,7 +310,8 @@ BEGIN
          WHERE ended_at IS NOT NULL AND evidence IS NOT NULL AND NOT is_deaf
         RETURNING silent_from, ended_at, evidence
     )
-    INSERT INTO deaf_interval (starts_at, ends_at, note) SELECT silent_from, ended_at, evidence FROM proven;
+    INSERT INTO deaf_interval (starts_at, ends_at, note)
+    SELECT silent_from, ended_at, evidence FROM proven WHERE ended_at > silent_from;
 END
 $$;
 
@@ -381,15 +390,15 @@ BEGIN
         RETURN 0;
     END IF;
     INSERT INTO episode (device_id, site_id, silent_from, opened_at, is_flapping)
-    SELECT device_id, site_id, last_seen_ts, now(),
-           (SELECT count(*) FROM episode AS past
-             WHERE past.device_id = silent.device_id AND past.opened_at > now() - interval '1 hour') >= 2
+    SELECT device_id, site_id, last_seen_ts, now(), coalesce(times >= 2, false)
       FROM (SELECT device_id, site_id, last_seen_ts, bool_or(is_due) OVER (PARTITION BY site_id) AS is_told
               FROM quiet_devices(now() - interval '120 seconds', heard) AS device
               JOIN unnest(due_sites) AS due (site_id) USING (site_id)
              WHERE is_stale AND is_known(device_id, last_seen_ts)
                AND NOT EXISTS (SELECT FROM episode
                                 WHERE episode.device_id = device.device_id AND closed_at IS NULL)) AS silent
+      LEFT JOIN (SELECT device_id, count(*) AS times FROM episode
+                  WHERE opened_at > now() - interval '1 hour' GROUP BY device_id) AS past USING (device_id)
      WHERE is_told
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS opened = ROW_COUNT;
