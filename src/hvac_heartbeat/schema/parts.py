@@ -93,6 +93,7 @@ _TELLING_FUNCTIONS: Final = {
     f"open_episodes(text[], {_TIME})": "bigint",
     f"time_in_words({_TIME})": "text",
     "how_many(bigint, text)": "text",
+    "news_hash(text)": "text",
     "untold()": "SETOF site_news",
     "news_in_words(site_news)": "text",
     "news_in_numbers(site_news)": "jsonb",

@@ -15,6 +15,13 @@ BEGIN ATOMIC
     SELECT number || ' ' || thing || CASE number WHEN 1 THEN '' ELSE 's' END;
 END;
 
+-- Not md5(), which a server in FIPS mode refuses.
+CREATE OR REPLACE FUNCTION news_hash(content text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT encode(sha256(convert_to(content, getdatabaseencoding())), 'hex');
+END;
+
 -- What there is to tell of a site: of which devices, the longest silent first. `content` is the same for the same news.
 -- A site is told as back a minute after the first of it came back: one that comes back within that is told once.
 CREATE OR REPLACE FUNCTION untold() RETURNS SETOF site_news
@@ -28,8 +35,8 @@ BEGIN ATOMIC
                array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") AS device_ids,
                array_agg(device_id ORDER BY silent_from, device_id COLLATE "C") FILTER (WHERE is_flapping) AS flapping,
                min(waits_since) AS waits_since,
-               md5(string_agg(concat_ws(' ', device_id, extract(epoch FROM opened_at), is_flapping), ','
-                              ORDER BY device_id COLLATE "C", opened_at)) AS content
+               news_hash(string_agg(concat_ws(' ', device_id, extract(epoch FROM opened_at), is_flapping), ','
+                                  ORDER BY device_id COLLATE "C", opened_at)) AS content
           FROM (SELECT 'Silence Opened' AS kind, episode.*, opened_at AS waits_since
                   FROM episode
                   LEFT JOIN (SELECT device_id AS stale_id FROM stale) AS stale ON stale_id = device_id
@@ -86,7 +93,7 @@ CREATE OR REPLACE FUNCTION put_message(kind text, scope text, site_id text, cont
 LANGUAGE sql
 BEGIN ATOMIC
     INSERT INTO silence_message (dedup_id, kind, scope, site_id, body, created_at, next_attempt_at)
-    VALUES (replace(lower(put_message.kind), ' ', '-') || '-' || put_message.scope || '-' || md5(content),
+    VALUES (replace(lower(put_message.kind), ' ', '-') || '-' || put_message.scope || '-' || news_hash(content),
             put_message.kind, put_message.scope, put_message.site_id,
             jsonb_build_object('version', 1, 'kind', put_message.kind, 'scope', put_message.scope, 'at', now())
             || put_message.body, now(), now())
