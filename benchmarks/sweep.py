@@ -22,10 +22,7 @@ SILENT = 1_000
 WARM = 7  # sweeps, after which plpgsql has settled on its plans
 ROUNDS = 9
 VERSIONS = Path(__file__).parents[1] / "src" / "hvac_heartbeat" / "schema" / "migrations" / "versions"
-TELLING = "".join(
-    VERSIONS.joinpath(f"{name}.sql").read_text(encoding="utf-8")
-    for name in ("r0002_ledger", "r0003_telling", "r0003_messages")
-)
+TELLING = "".join(part.read_text(encoding="utf-8") for part in sorted(VERSIONS.glob("r000[23]_*.sql")))
 
 # Every device was heard within the last minute, and all of them three times at least.
 POPULATE = """

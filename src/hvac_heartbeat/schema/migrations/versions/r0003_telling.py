@@ -17,9 +17,8 @@ _LOCK = """-- Heartbeats wait until this is done, so that no silence is lost; it
 SELECT set_config('lock_timeout', '500ms', true);
 LOCK TABLE device_state IN SHARE ROW EXCLUSIVE MODE;
 """
-_FOLDER = Path(__file__).parent
 SQL = "\n".join(
-    [_LOCK, *((_FOLDER / name).read_text(encoding="utf-8") for name in ("r0003_telling.sql", "r0003_messages.sql"))]
+    [_LOCK, *(part.read_text(encoding="utf-8") for part in sorted(Path(__file__).parent.glob("r0003_*.sql")))]
 )
 
 
