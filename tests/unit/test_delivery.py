@@ -69,6 +69,15 @@ def test_ten_events_go_in_a_call_and_those_that_were_refused_are_known(monkeypat
     )
 
 
+@pytest.mark.parametrize(
+    ("bus", "region"), [("default", None), ("arn:aws:events:us-east-1:123456789012:event-bus/ops", "us-east-1")]
+)
+def test_a_bus_is_called_in_its_own_region(bus: str, region: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = {region: Events()}
+    monkeypatch.setattr(delivery, "_client", lambda _, region: events[region])
+    assert delivery.send(delivery.EventBus(bus), [message(1)], 1e12) == set()
+
+
 def test_a_call_stays_under_256_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
     events = Events()
     monkeypatch.setattr(delivery, "_client", lambda *_: events)

@@ -131,7 +131,7 @@ class EventBus:
         """Put the events."""
         entry = {"Source": "hvac-heartbeat", "EventBusName": self._bus}
         entries = [entry | {"DetailType": message.kind, "Detail": _detail(message)} for message in messages]
-        results = _client("events").put_events(Entries=entries)["Entries"]
+        results = _client("events", _region(self._bus)).put_events(Entries=entries)["Entries"]
         return {message.id for message, result in zip(messages, results, strict=True) if result.get("ErrorCode")}
 
 
@@ -158,7 +158,7 @@ class Topic(_OneByOne):
         """Publish the message."""
         [message] = messages
         fifo = {"MessageGroupId": "hvac-heartbeat", "MessageDeduplicationId": message.dedup_id}
-        _client("sns", self._arn.split(":")[3]).publish(
+        _client("sns", _region(self._arn)).publish(
             TopicArn=self._arn,
             Subject=subject(message),
             Message=words(message),
@@ -197,8 +197,13 @@ class Webhook(_OneByOne):
         return set()
 
 
+def _region(arn: str) -> str | None:
+    """Return where a topic or a bus is; None, which is where we are, for a bus that is given by its name."""
+    return arn.split(":")[3] if arn.startswith("arn:") else None
+
+
 @cache
-def _client(service: str, region: str | None = None) -> Any:
+def _client(service: str, region: str | None) -> Any:
     import boto3
     from botocore.config import Config
 
