@@ -29,7 +29,8 @@ def of_site(news: News, now: int) -> str:
     said = news.numbers()
     parts = []
     if "returned_at" in said:
-        parts.append(f"{said['told']} of {news.devices} back since {clock(said['returned_at'], now)}")
+        of_all = f" of {news.devices}" if said["told"] <= news.devices else ""
+        parts.append(f"{said['told']}{of_all} back since {clock(said['returned_at'], now)}")
         if news.silent:
             parts.append(f"{news.silent} still silent")
     else:
@@ -58,10 +59,14 @@ def of_fleet(body: dict[str, Any], now: int) -> str:
     since = clock(body["silent_from"], now)
     if body["state"] == "began":
         almost = 10 * body["silent"] >= 9 * body["devices"]
-        who = "Almost nobody of the fleet is heard" if almost else "Many devices at once are not heard, or late,"
+        who = (
+            "Almost nobody of the fleet has been heard"
+            if almost
+            else "Many devices at once have not been heard, or were late,"
+        )
         text = f"{who} since {since}: {body['silent']} of {body['devices']} devices are silent; "
         text += "no device is told of while this lasts"
     else:
         over = clock(body["ended_at"], now)
-        text = f"Devices are told of again; many at once were not heard, or late, from {since} to {over}"
+        text = f"Devices are told of again; many at once were not heard, or were late, from {since} to {over}"
     return text + (f" ({body['evidence']})" if "evidence" in body else "")

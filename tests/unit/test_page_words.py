@@ -70,4 +70,4 @@ def test_a_tenth_of_the_fleet_is_not_called_almost_all_of_it() -> None:
     shown |= {"refresh_s": 5, "is_heard": True, "is_sweeping": False, "search": "", "is_first": True, "worst": None}
     page = render("fleet.html", **shown).decode()
     assert "<title>Many devices are not heard" in page
-    assert "It may be: many devices at once are not heard, or late," in page
+    assert "It may be: many devices at once have not been heard, or were late," in page

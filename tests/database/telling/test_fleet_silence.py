@@ -31,10 +31,10 @@ def test_a_silent_fleet_is_one_message_and_one_on_its_return(fleet: Fleet) -> No
     fleet.live(600, *ALL)
     began = fleet.live(1_200, *ALL, silent=ALL)
     [text] = texts(began)
-    assert text.startswith("Almost nobody of the fleet is heard since 02:10 UTC: 50 of 50 devices are silent; ")
+    assert text.startswith("Almost nobody of the fleet has been heard since 02:10 UTC: 50 of 50 devices are silent; ")
     ended = fleet.live(1_200, *ALL)
     assert texts(ended) == [
-        "Devices are told of again; many at once were not heard, or late, from 02:10 UTC to 02:31 UTC"
+        "Devices are told of again; many at once were not heard, or were late, from 02:10 UTC to 02:31 UTC"
     ]
     assert fleet.one("SELECT count(*) FROM episode") == 0
 

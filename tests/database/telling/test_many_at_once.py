@@ -31,10 +31,10 @@ def test_a_tenth_of_the_sites_at_once_is_one_message_and_one_on_return(fleet: Fl
     silent = SITES["a"] + SITES["b"] + SITES["c"]
     [began] = texts(fleet.live(1_200, *ALL, silent=silent))
     assert began.startswith(
-        "Many devices at once are not heard, or late, since 02:10 UTC: 15 of 50 devices are silent; "
+        "Many devices at once have not been heard, or were late, since 02:10 UTC: 15 of 50 devices are silent; "
     )
     [ended] = texts(fleet.live(1_200, *ALL))
-    assert ended == "Devices are told of again; many at once were not heard, or late, from 02:10 UTC to 02:31 UTC"
+    assert ended == "Devices are told of again; many at once were not heard, or were late, from 02:10 UTC to 02:31 UTC"
     assert deaf(fleet) == []
     assert fleet.one("SELECT count(*) FROM episode") == 0
 

@@ -98,6 +98,18 @@ def test_a_site_that_is_partly_silent_says_how_many_of_how_many(fleet: Fleet) ->
     assert ended["text"] == "building-a: 9 of 20 back since 02:24 UTC, 2 still silent"
 
 
+def test_devices_that_come_back_at_another_site_are_not_more_than_theirs_has(fleet: Fleet) -> None:
+    building = site("building-a", 3)
+    fleet.live(600, *building, *QUIET)
+    fleet.live(300, *building, *QUIET, silent=building)
+    moved = (
+        "UPDATE device_state SET site_id = 'building-b', last_seen_ts = now(), updated_at = now() WHERE site_id = %s"
+    )
+    fleet.run(moved, "building-a")
+    [ended] = fleet.live(120, *QUIET)
+    assert ended["text"] == "building-a: 3 back since 02:15 UTC"
+
+
 def test_the_fleet_has_a_shape_too(fleet: Fleet) -> None:
     fleet.live(600, *QUIET)
     told = [*fleet.live(300, *QUIET, silent=QUIET), *fleet.live(300, *QUIET)]

@@ -62,7 +62,7 @@ BEGIN ATOMIC
       LEFT JOIN dark ON dark.site_id = told.site_id;
 END;
 
--- One site in a line that a person reads.
+-- One site in a line that a person reads. (More may be back than it has: devices that have moved to another site.)
 CREATE OR REPLACE FUNCTION news_in_words(news site_news) RETURNS text
 LANGUAGE sql STABLE
 BEGIN ATOMIC
@@ -73,8 +73,9 @@ BEGIN ATOMIC
                              time_in_words((news).silent_from)) END,
             CASE WHEN (news).flapping <> '{}' THEN cardinality((news).flapping) || ' flapping' END)
         ELSE concat_ws(', ',
-            format('%s of %s back since %s', cardinality((news).device_ids), (news).devices,
-                   time_in_words((news).returned_at)),
+            cardinality((news).device_ids)
+            || CASE WHEN cardinality((news).device_ids) <= (news).devices THEN ' of ' || (news).devices ELSE '' END
+            || ' back since ' || time_in_words((news).returned_at),
             CASE WHEN (news).silent > 0 THEN (news).silent || ' still silent' END) END;
 END;
 
@@ -233,12 +234,12 @@ BEGIN
             'state', state, 'silent_from', silence.silent_from, 'ended_at', silence.ended_at,
             'evidence', silence.evidence, 'devices', devices, 'silent', stale,
             'text', CASE state
-                WHEN 'began' THEN format(CASE WHEN stale >= 0.9 * devices THEN 'Almost nobody of the fleet is heard'
-                                              ELSE 'Many devices at once are not heard, or late,' END
+                WHEN 'began' THEN format(CASE WHEN stale >= 0.9 * devices THEN 'Almost nobody of the fleet has been heard'
+                                              ELSE 'Many devices at once have not been heard, or were late,' END
                                          || ' since %s: %s of %s devices are silent; '
                                             'no device is told of while this lasts',
                                          time_in_words(silence.silent_from), stale, devices)
-                ELSE format('Devices are told of again; many at once were not heard, or late, from %s to %s',
+                ELSE format('Devices are told of again; many at once were not heard, or were late, from %s to %s',
                             time_in_words(silence.silent_from), time_in_words(silence.ended_at)) END
                 || coalesce(' (' || silence.evidence || ')', ''))));
         UPDATE fleet_silence SET told_began = true, told_ended = state = 'ended' WHERE opened_at = silence.opened_at;
