@@ -25,7 +25,7 @@ _BROKEN: Final = {
     ),
     "a drained queue is not waited for": ("(WHERE is_late) >= greatest(3,", "(WHERE is_late) >= greatest(9999,"),
     "flapping ends too early": ("interval '15 minutes', false)", "interval '5 minutes', false)"),
-    "known after two heartbeats": ("WHERE silence.device_id = device) >= 3", "WHERE silence.device_id = device) >= 2"),
+    "known after two heartbeats": ("silent_from >= first_seen_ts) >= 3", "silent_from >= first_seen_ts) >= 2"),
     "the end is told in maintenance": ("AND NOT told_closed AND is_maintained(device_id)", "AND false"),
     "told again with the next of its site": ("AND NOT told_closed AND NOT told_open\n", "AND NOT told_closed\n"),
     "sites that fall silent at once are told one by one": ("<= interval '2 minutes')", "<= interval '1 second')"),
