@@ -51,9 +51,9 @@ _ORDER = (
     "web",
     "database",
     "deployment",
+    "simulated_month",
     "end_to_end",
     "fleet_page",
-    "simulated_month",
     "small_lambda",
     "benchmarks",
 )
@@ -113,7 +113,8 @@ class Database:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run the cheap folders first, and mark what is slow and what needs a database.
 
-    Workers take the cheap folders last: what is left in the end is then short, and none waits for another.
+    Workers take the cheap folders last: what is left in the end is then short, and none waits for another. The folders
+    with tests that run alone come first, well before the test that takes a minute: all would wait for it.
     """
 
     def rank(item: pytest.Item) -> int:

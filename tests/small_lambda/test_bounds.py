@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hvac_heartbeat.aws.envelopes import EVENT_LIMIT, RECORD_LIMIT
-from tests.triggers.trigger_samples import ONE, SAMPLES, sample
+from tests.triggers.trigger_samples import SAMPLES, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import psycopg
 
     from tests.small_lambda import SmallLambda
-    from tests.triggers.conftest import Function
 
 MB = 1 << 20
 EVENT_SIZE = 6 * MB - 8_000  # bytes; Lambda's limit, and room for the envelope
@@ -83,7 +82,6 @@ CARRIERS: dict[str, tuple[int, Callable[[str], Any]]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_6_mb_of_any_shape_are_answered_in_time_and_in_memory(
     carrier: str, small_lambda: SmallLambda, connection: psycopg.Connection
@@ -118,7 +116,6 @@ SMALL_RECORDS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shape", SMALL_RECORDS)
 def test_many_records_that_are_not_too_large_cost_no_neighbour(
     shape: str, small_lambda: SmallLambda, connection: psycopg.Connection
@@ -133,7 +130,6 @@ def test_many_records_that_are_not_too_large_cost_no_neighbour(
     assert connection.execute("SELECT FROM device_state WHERE device_id = 'good'").rowcount == 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["http-api", "sqs"])
 def test_events_that_fail_one_after_the_other_leave_nothing_behind(
     name: str, small_lambda: SmallLambda, connection: psycopg.Connection
@@ -153,7 +149,6 @@ def heartbeats_to_complain_of() -> list[dict[str, Any]]:
     return [{"device_id": f"{number}" + '"' * 200, "site_id": "s", **odd} for number in range(10_000)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [7.5, 9.2])
 def test_the_longest_answer_comes_before_the_deadline(
     seconds: float, small_lambda: SmallLambda, connection: psycopg.Connection
@@ -168,27 +163,3 @@ def test_the_longest_answer_comes_before_the_deadline(
     release.join()
     assert done.completed, done.log
     assert done.status == (200 if seconds < 8 else 503)
-
-
-@pytest.mark.parametrize("name", ["sqs", "kinesis", "kafka-msk", "sns", "eventbridge"])
-def test_a_record_of_more_than_10_000_heartbeats_is_rejected_as_one(
-    name: str, function: Function, seen: Callable[[], dict[str, Any]]
-) -> None:
-    too_many = [{"device_id": str(number), "site_id": "s"} for number in range(10_001)]
-    in_one_record = name in ("sns", "eventbridge")
-    function(SAMPLES[name].event(too_many if in_one_record else [{"devices": too_many}, ONE]))
-    rejection, invocation = function.log()
-    assert rejection["reason"] == "holds 10001 heartbeats, at most 10000 are taken: send smaller ones"
-    assert invocation["rejected"] == 1
-    assert list(seen()) == ([] if in_one_record else ["hvac-001"])
-
-
-def test_an_event_of_more_than_10_000_heartbeats_is_written_in_parts(
-    function: Function, seen: Callable[[], dict[str, Any]]
-) -> None:
-    records = [
-        {"devices": [{"device_id": f"{record}-{number}", "site_id": "s"} for number in range(5_000)]}
-        for record in range(3)
-    ]
-    assert function(SAMPLES["sqs"].event(records)) == {"batchItemFailures": []}
-    assert len(seen()) == 15_000
