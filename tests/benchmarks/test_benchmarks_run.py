@@ -23,7 +23,6 @@ def test_a_benchmark_needs_nothing_that_its_environment_lacks(name: str) -> None
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": "src"}, check=True)
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_quick_run_measures_something_and_judges_it(name: str) -> None:
