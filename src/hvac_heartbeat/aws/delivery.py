@@ -65,7 +65,7 @@ def deliver(telling: Telling, channels: Sequence[Channel], deadline: float) -> t
     delivered = failed = 0
     names = [channel.name for channel in channels]
     while channels and deadline - time.monotonic() > _ROUND_S:
-        # Who notes nothing, because he was ended or others have the lease by then, has sent what will be sent again.
+        # A sender that is ended before its note, or notes after its lease is over, has sent what will be sent again.
         end = min(deadline, time.monotonic() + LEASE_S) - _ROUND_S
         messages = telling.lease(names, deadline)
         if not messages:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
 
+from hvac_heartbeat.store.telling import LEASE_S
 from tests.database.telling.conftest import site, texts
 
 if TYPE_CHECKING:
@@ -149,3 +151,4 @@ def test_what_is_new_is_leased_before_what_failed_so_that_one_bad_channel_keeps_
     fleet.live(300, *a, *b, *QUIET, silent=[*a, *b])
     [leased] = fleet.rows("SELECT body->>'site_id' AS site FROM lease_messages('{eventbridge,webhook}', 1)")
     assert leased == {"site": "building-b"}
+    assert fleet.one("SELECT max(leased_until) - now() FROM silence_message") == timedelta(seconds=LEASE_S)

@@ -20,6 +20,7 @@ _POWERS: Final = {
     "rolbypassrls": "BYPASSRLS",
     "rolreplication": "REPLICATION",
 }
+_VIEW_SERVES: Final = "`hvac-heartbeat stale` needs it, and so does the schedule's count where nothing sweeps."
 
 
 def rights(table: Facts, role: Facts, around: Facts) -> Iterator[Finding]:
@@ -38,14 +39,14 @@ def rights(table: Facts, role: Facts, around: Facts) -> Iterator[Finding]:
             "rights",
             Level.WARNING,
             "v_devices_stale is not there",
-            "`hvac-heartbeat stale` needs it, and where nothing sweeps the schedule's count: `hvac-heartbeat migrate`.",
+            f"{_VIEW_SERVES} Run `hvac-heartbeat migrate`.",
         )
     elif not around["reads_view"]:
         yield Finding(
             "rights",
             Level.WARNING,
             "the role cannot read v_devices_stale",
-            "`hvac-heartbeat stale` needs it, and where nothing sweeps the schedule's count.",
+            _VIEW_SERVES,
             fix("grant", rights="SELECT", relation=around["view_sql"], role=role["role_sql"]),
         )
     excess = _excess(table, role, around)
